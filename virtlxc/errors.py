@@ -1,0 +1,101 @@
+"""The errors that leave a room.
+
+Three kinds, three bases: :class:`VirtlxcError` is what the user can mend, :class:`KernelRefused`
+is what the kernel would not do, and everything else is a mistake of ours.
+
+This module is on the start-up path of the command: it must import nothing.
+"""
+
+from __future__ import annotations
+
+
+class Code:
+    """Error numbers of libvirt's ``virErrorNumber`` (libvirt/virterror.h) that we raise."""
+
+    INTERNAL_ERROR = 1
+    NO_MEMORY = 2
+    NO_SUPPORT = 3
+    NO_CONNECT = 5
+    INVALID_CONN = 6
+    INVALID_DOMAIN = 7
+    INVALID_ARG = 8
+    OPERATION_FAILED = 9
+    OS_TYPE = 17
+    NO_TARGET = 16
+    XML_ERROR = 27
+    DOM_EXIST = 28
+    OPERATION_DENIED = 29
+    INVALID_NETWORK = 36
+    SYSTEM_ERROR = 38
+    RPC = 39
+    NO_DOMAIN = 42
+    NO_NETWORK = 43
+    INVALID_MAC = 44
+    AUTH_FAILED = 45
+    NO_STORAGE_POOL = 49
+    NO_STORAGE_VOL = 50
+    NO_NODE_DEVICE = 53
+    OPERATION_INVALID = 55
+    NO_INTERFACE = 57
+    CONFIG_UNSUPPORTED = 67
+    OPERATION_TIMEOUT = 68
+    ARGUMENT_UNSUPPORTED = 74
+    NO_DOMAIN_METADATA = 80
+    OPERATION_UNSUPPORTED = 84
+    RESOURCE_BUSY = 87
+    ACCESS_DENIED = 88
+    AUTH_UNAVAILABLE = 94
+
+
+class From:
+    """The part of the system an error comes from: libvirt's ``virErrorDomain``."""
+
+    NONE = 0
+    CONF = 13
+    XML = 5
+    DOM = 6
+    RPC = 7
+    NET = 11
+    REMOTE = 13
+    LXC = 17
+    NETWORK = 19
+    DOMAIN = 20
+    STORAGE = 18
+    NODEDEV = 22
+    INTERFACE = 24
+    CGROUP = 39
+    STREAMS = 38
+
+
+class VirtlxcError(Exception):
+    """Something that the user can mend.
+
+    ``message`` names the object, the step, the cause and, when we know one, the mend. ``code`` and
+    ``domain`` are libvirt's, so that clients of its API can act on them.
+    """
+
+    def __init__(
+        self, message: str, code: int = Code.OPERATION_FAILED, domain: int = From.LXC
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.domain = domain
+
+
+class KernelRefused(Exception):
+    """The kernel refused one step: its name, the errno and the path or object it was about."""
+
+    def __init__(self, step: str, errno: int, path: str = "", detail: str = "") -> None:
+        super().__init__(step, errno, path, detail)
+        self.step = step
+        self.errno = errno
+        self.path = path
+        self.detail = detail
+
+    def __str__(self) -> str:
+        from os import strerror
+
+        where = f" {self.path}" if self.path else ""
+        more = f" ({self.detail})" if self.detail else ""
+        return f"{self.step}:{where}: {strerror(self.errno)}{more}"
