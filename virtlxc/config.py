@@ -1,0 +1,80 @@
+"""virtlxc.toml: what an administrator may decide for a whole instance."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+
+from virtlxc.errors import Code, From, VirtlxcError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of virtlxc.toml, each with the value it has when the file is silent."""
+
+    libvirt_socket: bool = False
+    """Listen where libvirt's clients look for the LXC driver, so that lxc:///system works."""
+
+    require_idmap: bool = False
+    """Refuse to start a domain whose root would be the host's root."""
+
+    ignore: tuple[str, ...] = ()
+    """Protecting elements that are not acted on and shall not make a start fail."""
+
+    log_bytes: int = 1 << 20
+    """A container's log is rotated once when it has this many bytes."""
+
+    start_timeout: int = 60
+    """Seconds after which a start that does not come to its end is given up."""
+
+    socket_group: str = "virtlxc"
+    """The group that may write to the read-write socket; its members are root."""
+
+    workers: int = 20
+    """Worker threads for calls that block."""
+
+    max_clients: int = 5000
+    """Connections at a time."""
+
+
+def load_config(path: str) -> Config:
+    """Reads the file; one that does not exist is an empty one.
+
+    Raises VirtlxcError (CONF) for what is no TOML, a name that we do not know, a value of a wrong
+    type.
+    """
+    try:
+        with open(path, "rb") as file:
+            found = tomllib.load(file)
+    except FileNotFoundError:
+        return Config()
+    except tomllib.TOMLDecodeError as error:
+        raise _bad(path, f"it is not valid TOML: {error}") from None
+    except OSError as error:
+        raise _bad(path, error.strerror or str(error)) from None
+    values: dict[str, object] = {}
+    known = {field.name: field.default for field in fields(Config)}
+    for name, value in found.items():
+        if name not in known:
+            raise _bad(path, f"there is no setting {name!r} (known: {', '.join(sorted(known))})")
+        values[name] = _checked(path, name, value, known[name])
+    return Config(**values)  # type: ignore[arg-type]
+
+
+def _checked(path: str, name: str, value: object, default: object) -> object:
+    if isinstance(default, tuple):
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise _bad(path, f"{name} must be a list of strings, not {value!r}")
+    if type(value) is not type(default):
+        raise _bad(path, f"{name} must be {_TYPE_NAMES[type(default)]}, not {value!r}")
+    if isinstance(value, int) and not isinstance(value, bool) and value <= 0:
+        raise _bad(path, f"{name} must be positive, not {value}")
+    return value
+
+
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a string"}
+
+
+def _bad(path: str, cause: str) -> VirtlxcError:
+    return VirtlxcError(f"cannot read the configuration {path}: {cause}", Code.INVALID_ARG, From.CONF)
