@@ -1,1 +1,57 @@
+"""The container model: frozen values, made from a domain's XML and turned back into it.
 
+Nothing below this room reads XML. Sizes are in KiB, unless a name ends in ``_bytes``.
+"""
+
+from __future__ import annotations
+
+from virtlxc.model.address import Ip, Route
+from virtlxc.model.bandwidth import Bandwidth, Rate
+from virtlxc.model.blkio import BlkioDevice, BlkioTune
+from virtlxc.model.boot import Os
+from virtlxc.model.clock import Clock, Timer
+from virtlxc.model.console import Console
+from virtlxc.model.container import Container, FilesystemExtra, Rlimit, Sysctl
+from virtlxc.model.cpu import CpuTune, NumaTune
+from virtlxc.model.disk import Disk
+from virtlxc.model.domain import Domain
+from virtlxc.model.features import Features
+from virtlxc.model.filesystem import Filesystem
+from virtlxc.model.hostdev import Hostdev
+from virtlxc.model.idmap import IdMap, IdRange
+from virtlxc.model.interface import Interface
+from virtlxc.model.kept import Kept
+from virtlxc.model.live import LiveView
+from virtlxc.model.memory import MemTune
+from virtlxc.model.share import Share
+
+__all__ = [
+    "Bandwidth",
+    "BlkioDevice",
+    "BlkioTune",
+    "Clock",
+    "Console",
+    "Container",
+    "CpuTune",
+    "Disk",
+    "Domain",
+    "Features",
+    "Filesystem",
+    "FilesystemExtra",
+    "Hostdev",
+    "IdMap",
+    "IdRange",
+    "Interface",
+    "Ip",
+    "Kept",
+    "LiveView",
+    "MemTune",
+    "NumaTune",
+    "Os",
+    "Rate",
+    "Rlimit",
+    "Route",
+    "Share",
+    "Sysctl",
+    "Timer",
+]

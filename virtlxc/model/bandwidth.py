@@ -1,0 +1,27 @@
+"""``<bandwidth>``: traffic limits of an interface or a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from virtlxc.model.kept import Kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """``average``, ``peak`` and ``floor`` in KiB a second, ``burst`` in KiB."""
+
+    average: int | None = None
+    peak: int | None = None
+    burst: int | None = None
+    floor: int | None = None
+    kept: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidth:
+    """Seen from the container: ``inbound`` is what it receives, ``outbound`` what it sends."""
+
+    inbound: Rate | None = None
+    outbound: Rate | None = None
+    kept: tuple[Kept, ...] = ()

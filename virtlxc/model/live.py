@@ -1,0 +1,19 @@
+"""What only a running domain has: shown in its XML, never read from one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveView:
+    """``id`` is the host pid of the container's init.
+
+    ``consoles``: the host's terminal of each console, in the domain's order ('' when there is
+    none). ``links``: (name on the host, name inside) of each interface, in the domain's order.
+    """
+
+    id: int
+    consoles: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    partition: str | None = "/machine"
