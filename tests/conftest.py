@@ -1,0 +1,121 @@
+"""What every test shares: instances, what the host can run, and reports of failures.
+
+A marker says what a test needs (``NEEDS``). What this host lacks skips the test with the reason in
+the table, and pytest counts it. With ``CI=true`` any other skip is an error: there, a test that
+could run and did not is a hole that nobody sees.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Instance, host_facts
+
+ON_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What tests with one marker need of the host."""
+
+    met: Callable[[], bool]
+    reason: str
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+NEEDS: dict[str, Need] = {
+    "host": Need(_is_root, "needs root"),
+    "kernel": Need(_is_root, "needs root"),
+    "interop": Need(_is_root, "needs root"),
+    "vm": Need(
+        lambda: not Path("/run/virtlxc-vm").exists(), "runs outside the virtual machine only"
+    ),
+    "systemd": Need(
+        lambda: Path("/run/systemd/system").is_dir(), "needs systemd as the host's first process"
+    ),
+    "v2": Need(
+        lambda: Path("/sys/fs/cgroup/cgroup.controllers").exists(),
+        "needs a host with cgroup v2 only",
+    ),
+    "v1": Need(
+        lambda: not Path("/sys/fs/cgroup/cgroup.controllers").exists(),
+        "needs a host whose controllers are bound to cgroup v1",
+    ),
+}
+ALLOWED_REASONS = frozenset(need.reason for need in NEEDS.values())
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--regenerate-output",
+        action="store_true",
+        help="write golden files anew instead of comparing",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker in item.iter_markers():
+            need = NEEDS.get(marker.name)
+            if need is not None and not need.met():
+                item.add_marker(pytest.mark.skip(reason=need.reason))
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if ON_CI and report.skipped and not hasattr(report, "wasxfail"):
+        assert isinstance(report.longrepr, tuple)
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason not in ALLOWED_REASONS:
+            report.outcome = "failed"
+            report.longrepr = f"skipped on CI, where it can run: {reason}"
+    if report.failed and isinstance(item, pytest.Function):
+        instances = [v for v in item.funcargs.values() if isinstance(v, Instance)]
+        texts = [instance.facts() for instance in instances] or [host_facts()]
+        report.sections.append(("what the host looked like", "\n".join(texts)))
+    return report
+
+
+@pytest.fixture
+def instance() -> Iterator[Instance]:
+    """An instance with a running daemon, for one test; the end checks that nothing is left."""
+    made = Instance()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared_instance() -> Iterator[Instance]:
+    """An instance with a running daemon for all tests of a module, which must clean up in it."""
+    made = Instance()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """``golden(name, text)``: compare with tests/data/NAME; a missing file is written and fails."""
+    folder = Path(__file__).parent / "data"
+
+    def compare(name: str, text: str) -> None:
+        path = folder / name
+        if request.config.getoption("--regenerate-output") or not path.exists():
+            existed = path.exists()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            assert existed, f"{path} was not there; it is now: read it, then commit it"
+        assert text == path.read_text(), f"differs from {path} (--regenerate-output writes it anew)"
+
+    return compare
