@@ -77,4 +77,5 @@ _TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a string"}
 
 
 def _bad(path: str, cause: str) -> VirtlxcError:
-    return VirtlxcError(f"cannot read the configuration {path}: {cause}", Code.INVALID_ARG, From.CONF)
+    text = f"cannot read the configuration {path}: {cause}"
+    return VirtlxcError(text, Code.INVALID_ARG, From.CONF)

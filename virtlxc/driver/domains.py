@@ -26,7 +26,7 @@ from virtlxc.driver.ref import (
 class Domains:
     """What a connection can ask about domains; see the module's text."""
 
-    def list(self, flags: int = 0) -> list[Ref]:
+    def list_all(self, flags: int = 0) -> list[Ref]:
         """[fast] The domains that pass the filters of constants.Listing, sorted by name."""
         raise NotImplementedError
 
