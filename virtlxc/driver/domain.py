@@ -108,6 +108,7 @@ class Entry:
         self.view = view
         self.job = Job()
         self.owner: object = None
+        self.reserved_name = ""
         self.backoff = Backoff()
 
     @property

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid as _uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -102,6 +103,11 @@ class Registry:
             raise refusals.no_domain_with_uuid(ref.uuid_text, ref.name)
         return entry
 
+    def holds(self, entry: Entry) -> bool:
+        """Whether this is still the place of its domain."""
+        with self._lock:
+            return self._entries.get(entry.view.uuid) is entry
+
     def entries(self) -> Iterable[Entry]:
         with self._lock:
             return tuple(self._entries.values())
@@ -116,7 +122,8 @@ class Registry:
             if entry is not None and entry.view.name != view.name:
                 raise refusals.uuid_taken(entry.view.name, view.uuid)
             for other in self._entries.values():
-                if other.view.name == view.name and other.view.uuid != view.uuid:
+                names = (other.view.name, other.reserved_name)
+                if view.name in names and other.view.uuid != view.uuid:
                     raise refusals.name_taken(view.name, other.view.uuid)
             if entry is not None:
                 return entry, False
@@ -133,6 +140,19 @@ class Registry:
                 self._entries[view.uuid] = entry
                 self.snapshot = self.snapshot.having(view)
         return view
+
+    @contextlib.contextmanager
+    def renaming(self, entry: Entry, name: str) -> Iterator[None]:
+        """Keeps ``name`` for this domain while it is being renamed; raises OPERATION_FAILED."""
+        with self._lock:
+            for other in self._entries.values():
+                if name in (other.view.name, other.reserved_name):
+                    raise refusals.name_taken(name, other.view.uuid)
+            entry.reserved_name = name
+        try:
+            yield
+        finally:
+            entry.reserved_name = ""
 
     def release(self, entry: Entry) -> None:
         """Takes back a claim that came to nothing."""

@@ -1,0 +1,150 @@
+"""The persistent half of a domain: define, undefine, rename, autostart, and its XML."""
+
+from __future__ import annotations
+
+import os
+import uuid as _uuid
+from dataclasses import replace
+
+from virtlxc import model, schema
+from virtlxc.driver import refusals
+from virtlxc.driver.constants import Define, Detail, Event, State, Xml
+from virtlxc.driver.core import Core, doing
+from virtlxc.driver.domain import View
+from virtlxc.driver.ref import Defined, Ref
+from virtlxc.errors import Code, VirtlxcError
+
+NAME_BYTES = 200
+
+
+def read(xml: str, *, validate: bool, core: Core) -> tuple[model.Domain, tuple[str, ...]]:
+    """A complete definition and its warnings; raises for what no definition may be."""
+    if validate:
+        problems = schema.validate(xml, "domain")
+        if problems:
+            text = "; ".join(str(problem) for problem in problems)
+            raise VirtlxcError(f"XML document failed to validate against schema: {text}", 1000)
+    domain = model.parse_domain(xml)
+    check_name(domain.name)
+    domain = model.complete(domain, new_uuid=lambda: str(_uuid.uuid4()), new_mac=random_mac)
+    return domain, tuple(model.check(domain))
+
+
+def check_name(name: str) -> None:
+    """Names become file names, log names and cgroups; raises XML_ERROR for what cannot."""
+    fault = (
+        "it is empty"
+        if not name
+        else "it has a '/'"
+        if "/" in name
+        else "it has a newline"
+        if "\n" in name
+        else "it begins with a dot"
+        if name.startswith(".")
+        else f"it has {len(name.encode())} bytes, at most {NAME_BYTES} are possible"
+        if len(name.encode()) > NAME_BYTES
+        else ""
+    )
+    if fault:
+        shown = name if len(name) <= 40 else name[:40] + "..."
+        raise VirtlxcError(f"the name '{shown}' cannot be used: {fault}", Code.XML_ERROR)
+
+
+def random_mac() -> str:
+    """A MAC from the range that libvirt's container driver gives out: 00:16:3e."""
+    return "00:16:3e:" + ":".join(f"{byte:02x}" for byte in os.urandom(3))
+
+
+def define(core: Core, xml: str, flags: int) -> Defined:
+    refusals.check_flags("lxcDomainDefineXMLFlags", flags, Define.VALIDATE)
+    domain, warnings = read(xml, validate=bool(flags & Define.VALIDATE), core=core)
+    view = View(name=domain.name, uuid=domain.uuid)
+    with core.claiming(view, "define") as (entry, _):
+        old = entry.view
+        with doing(f"cannot define domain '{domain.name}'"):
+            core.store.write_definition(domain.name, model.format_domain(domain))
+        new = replace(old, config=domain, updated=old.active, warnings=warnings)
+        core.registry.publish(entry, new)
+        detail = Detail.DEFINED_UPDATED if old.persistent else Detail.DEFINED_ADDED
+        core.tell(new, Event.DEFINED, detail)
+    return Defined(new.ref, warnings)
+
+
+def undefine(core: Core, ref: Ref, flags: int) -> None:
+    # Flags say what to do with managed saves, snapshots, checkpoints, NVRAM and TPM state: a
+    # container has none of them, so each wish is already fulfilled.
+    refusals.check_flags("lxcDomainUndefineFlags", flags, 0x7F)
+    with core.changing(ref, "undefine") as (entry, _):
+        old = entry.view
+        if not old.persistent:
+            raise refusals.invalid("Cannot undefine transient domain")
+        with doing(f"cannot undefine domain '{old.name}'"):
+            core.store.remove_definition(old.name)
+        core.restarts.forget(entry)
+        new = replace(old, config=None, waiting=None, autostart=False, updated=False)
+        if new.state == State.CRASHED:
+            new = replace(new, state=State.SHUTOFF)
+        core.registry.publish(entry, new)
+        core.tell(new, Event.UNDEFINED, Detail.UNDEFINED_REMOVED)
+
+
+def rename(core: Core, ref: Ref, new_name: str, flags: int) -> Ref:
+    """As libvirt: only an inactive persistent domain can get another name."""
+    refusals.check_flags("lxcDomainRename", flags)
+    check_name(new_name)
+    with core.changing(ref, "rename") as (entry, _):
+        old = entry.view
+        if old.active:
+            raise refusals.invalid("cannot rename active domain")
+        if old.config is None:
+            raise refusals.invalid("cannot rename a transient domain")
+        if new_name == old.name:
+            return old.ref
+        config = replace(old.config, name=new_name)
+        with core.registry.renaming(entry, new_name), doing(f"cannot rename domain '{old.name}'"):
+            # Both files exist for a moment: the newer one counts, should we die in between.
+            core.store.write_definition(new_name, model.format_domain(config))
+            if old.autostart:
+                core.store.set_autostart(new_name, True)
+            core.store.remove_definition(old.name)
+            new = core.registry.publish(entry, replace(old, name=new_name, config=config))
+        core.tell(old, Event.UNDEFINED, Detail.UNDEFINED_RENAMED)
+        core.tell(new, Event.DEFINED, Detail.DEFINED_RENAMED)
+    return new.ref
+
+
+def set_autostart(core: Core, ref: Ref, on: bool) -> None:
+    with core.changing(ref, "change the autostart of") as (entry, _):
+        view = entry.view
+        if not view.persistent:
+            raise refusals.invalid("Cannot set autostart for transient domain")
+        with doing(f"cannot set the autostart of domain '{view.name}'"):
+            core.store.set_autostart(view.name, on)
+        core.registry.publish(entry, replace(view, autostart=on))
+
+
+def xml(view: View, flags: int, *, readonly: bool) -> str:
+    """The document of the definition that runs, or of the persistent one.
+
+    A read-only client does not see the values of ``<initenv>``: they carry secrets.
+    """
+    known = Xml.SECURE | Xml.INACTIVE | Xml.UPDATE_CPU | Xml.MIGRATABLE
+    refusals.check_flags("lxcDomainGetXMLDesc", flags, known)
+    inactive = bool(flags & Xml.INACTIVE)
+    domain = (view.config or view.current) if inactive else view.current
+    if readonly and domain.os.initenv:
+        hidden = tuple((name, "") for name, _ in domain.os.initenv)
+        domain = replace(domain, os=replace(domain.os, initenv=hidden))
+    live = None if inactive or view.live is None else live_view(view)
+    return model.format_domain(domain, live=live)
+
+
+def live_view(view: View) -> model.LiveView:
+    assert view.run is not None
+    links = tuple((link.host, link.guest) for link in view.run.links)
+    return model.LiveView(id=view.id, consoles=view.run.ptys, links=links)
+
+
+def keep_config(core: Core, view: View, config: model.Domain) -> None:
+    """Writes a changed persistent definition; the caller holds the job and publishes."""
+    core.store.write_definition(view.name, model.format_domain(config))

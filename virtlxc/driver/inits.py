@@ -1,0 +1,131 @@
+"""What an init understands, and whether it listens.
+
+The names come from the guest, so they are a guess that only the guest suffers from. Sources:
+systemd(1) "SIGNALS", sysvinit's initreq.h, busybox's init/init.c, signal(7), proc(5) "SigCgt".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+import struct
+from dataclasses import dataclass
+
+from virtlxc.runtime import syscalls
+
+POWEROFF, REBOOT = "poweroff", "reboot"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One sort of init: how its program is called, and its signals."""
+
+    name: str
+    programs: frozenset[str]
+    signals: dict[str, int]
+    initctl: bool = False
+
+
+# glibc's SIGRTMIN: the numbers below it are its own. A systemd built with musl does not exist.
+_RTMIN = 34
+
+SYSTEMD = Kind(
+    "systemd", frozenset({"systemd"}), {POWEROFF: _RTMIN + 4, REBOOT: _RTMIN + 5}
+)
+BUSYBOX = Kind(
+    "busybox init",
+    frozenset({"busybox", "busybox.static"}),
+    {POWEROFF: signal.SIGUSR2, REBOOT: signal.SIGTERM},
+)
+OTHER = Kind(
+    "init", frozenset(), {POWEROFF: signal.SIGTERM, REBOOT: signal.SIGHUP}, initctl=True
+)
+
+_KINDS = (SYSTEMD, BUSYBOX)
+
+# Where sysvinit and upstart listen; the first that is a FIFO counts.
+_INITCTL = ("run/initctl", "dev/initctl", "etc/.initctl")
+_RUNLEVELS = {POWEROFF: b"0", REBOOT: b"6"}
+
+
+def kind_of(pid: int) -> Kind:
+    """The sort of init that runs as ``pid``; OTHER when its program says nothing to us."""
+    names = set()
+    with contextlib.suppress(OSError):
+        names.add(os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")))
+    return next((kind for kind in _KINDS if names & kind.programs), OTHER)
+
+
+def listens(pid: int, signum: int) -> bool:
+    """Whether ``pid`` handles the signal, or blocks it and so may wait for it.
+
+    The kernel drops every other signal to an init that is not SIGKILL or SIGSTOP.
+    """
+    with open(f"/proc/{pid}/status") as file:
+        lines = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    mask = int(lines["SigCgt"], 16) | int(lines["SigBlk"], 16)
+    return bool(mask >> (signum - 1) & 1)
+
+
+def write_initctl(pid: int, end: str) -> str | None:
+    """Asks a sysvinit or upstart by its FIFO; gives the FIFO's path, None when there is none.
+
+    The path is resolved inside the guest's root, whatever links lie there; what is not a FIFO
+    or has no reader is passed over, and so is the host's own.
+    """
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path in _INITCTL:
+            fd = _open_fifo(root, path)
+            if fd is None:
+                continue
+            try:
+                os.write(fd, _request(end))
+            except OSError:
+                continue
+            finally:
+                os.close(fd)
+            return "/" + path
+        return None
+    finally:
+        os.close(root)
+
+
+def _open_fifo(root: int, path: str) -> int | None:
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    # Looked at before it is opened for writing: opening a device node can do things.
+    looking = _openat2(root, path, os.O_PATH | os.O_CLOEXEC)
+    if looking is None:
+        return None
+    try:
+        found = os.fstat(looking)
+        if not stat.S_ISFIFO(found.st_mode) or _is_host(found, path):
+            return None
+        return os.open(f"/proc/self/fd/{looking}", flags)
+    except OSError:
+        return None
+    finally:
+        os.close(looking)
+
+
+def _openat2(root: int, path: str, flags: int) -> int | None:
+    try:
+        return syscalls.openat2(root, path, flags, 0, syscalls.RESOLVE_IN_ROOT)
+    except OSError:
+        return None
+
+
+def _is_host(found: os.stat_result, path: str) -> bool:
+    """Whether this is the FIFO of the host's own init."""
+    with contextlib.suppress(OSError):
+        own = os.stat("/" + path)
+        return (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino)
+    return False
+
+
+def _request(end: str) -> bytes:
+    """``struct init_request``: magic, command "change the runlevel", the runlevel, 384 bytes."""
+    magic, change_runlevel = 0x03091969, 1
+    return struct.pack("=iiii368x", magic, change_runlevel, _RUNLEVELS[end][0], 0)

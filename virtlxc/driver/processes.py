@@ -1,0 +1,57 @@
+"""Processes of the host that we hold on to without owning them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from virtlxc.driver import refusals
+from virtlxc.driver.domain import Process
+
+
+def starttime(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat, in clock ticks since boot; None when there is no process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    # The second field is the name in parentheses, which may itself have spaces and parentheses.
+    return int(stat[stat.rindex(b")") + 2 :].split()[19])
+
+
+def alive(process: Process) -> bool:
+    """Whether this very process, not a later one with its pid, is there and no zombie."""
+    return starttime(process.pid) == process.starttime
+
+
+@contextlib.contextmanager
+def pidfd_of(process: Process) -> Iterator[int]:
+    """A pidfd of this very process; raises "domain is not running" when it is gone."""
+    fd = open_pidfd(process)
+    if fd is None:
+        raise refusals.not_running()
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def open_pidfd(process: Process) -> int | None:
+    """A pidfd of this very process, None when it is gone; the caller closes it."""
+    try:
+        fd = os.pidfd_open(process.pid)
+    except OSError:
+        return None
+    # The pidfd is of whatever had the pid just now: only the start time tells that it is ours.
+    if starttime(process.pid) != process.starttime:
+        os.close(fd)
+        return None
+    return fd
+
+
+def boot_id() -> str:
+    """The identity of this boot of the host; start times count from it."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
