@@ -1,0 +1,45 @@
+"""Our own program: what libvirt has no call for.
+
+Fields are added by a new procedure, never to an old one: yesterday's command talks to today's
+daemon, and the reverse.
+
+- Warnings and messages are sentences for a person.
+- PLAN: of ``xml`` or, when that is null, of ``dom``.
+- EXEC_START: three descriptors come with the call (the program's standard ones) unless ``tty`` is
+  1; then one comes back with the reply, the master of the program's new terminal. ``user`` and
+  ``group`` are names or numbers as the guest knows them; ``env`` are NAME=VALUE.
+- EXEC_WAIT answers when the program has ended: ``how`` 0 is an exit with ``status``, 1 a signal.
+  EXEC_CLOSE kills it; so does the end of the connection.
+- LOGS: a negative ``offset`` counts from the end; ``next`` is where to go on.
+- NEW and DELETE: ``options`` are typed parameters named like the command's options.
+- SHUTDOWN and REBOOT say ``how`` init was asked.
+- CONSOLE_RESIZE: ``dev_name`` null is the first console.
+"""
+
+from __future__ import annotations
+
+# fmt: off
+ROWS = (
+    (1, "PLAN", "xml: string?, dom: domain?, flags: uint", "text: string", "quiet"),
+    (2, "EXEC_START",
+     "dom: domain, argv: string<65536>, env: string<65536>, cwd: string?, user: string?, "
+     "group: string?, tty: int, rows: uint, columns: uint, flags: uint",
+     "handle: uint, pid: int", "fds"),
+    (3, "EXEC_WAIT", "handle: uint", "how: int, status: int", "quiet"),
+    (4, "LOGS", "dom: domain, offset: hyper, size: uint", "data: opaque<4194304>, next: uhyper",
+     "quiet"),
+    (5, "NEW", "name: string, template: string, options: param<64>, flags: uint",
+     "dom: domain, messages: string<1024>", ""),
+    (6, "DELETE", "dom: domain, options: param<64>, flags: uint", "messages: string<1024>", ""),
+    (7, "HOST_VALIDATE", "flags: uint", "facts: host_fact<1024>", "ro"),
+    (8, "STATUS", "dom: domain", "text: string", "ro"),
+    (9, "START_IGNORING", "dom: domain, ignore: string<64>, flags: uint", "dom: domain", "fds"),
+    (10, "CONSOLE_RESIZE", "dom: domain, dev_name: string?, rows: uint, columns: uint", "",
+     "quiet"),
+    (11, "DEFINE", "xml: string, flags: uint", "dom: domain, warnings: string<1024>", ""),
+    (12, "SHUTDOWN", "dom: domain, flags: uint", "how: string", ""),
+    (13, "REBOOT", "dom: domain, flags: uint", "how: string", ""),
+    (14, "EXEC_CLOSE", "handle: uint", "", ""),
+    (15, "VERSION", "", "version: string, pid: int, root: string", "ro"),
+    (16, "NETWORK_START", "net: network, flags: uint", "warnings: string<1024>", ""),
+)
