@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "lxc": ("lxc",),
     "clients": ("libvirt-clients", "libsys-virt-perl", "python3-libvirt"),
     "libvirtd": ("libvirt-daemon", "libvirt-daemon-driver-lxc", "libvirt-clients"),
-    "vm": ("linux-image-amd64", "qemu-system-x86", "kmod"),
+    "vm": ("linux-image-amd64", "qemu-system-x86"),
 }
 # On a merged-/usr system these are links, whatever a package's archive says.
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64")

@@ -1,0 +1,180 @@
+"""Boot Debian's kernel in QEMU with the host's tree as its root, and run host tests inside.
+
+Software emulation always: hosts of this project may have no KVM, and results must not depend on
+it. Nothing but two files comes back, both in a folder that is mapped read-write: the JUnit report,
+and the output for people.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.harness import CHECKOUT
+from tests.peers import Tree, qemu
+
+HERE = Path(__file__).resolve().parent
+BOOT_TIMEOUT_S = 1500.0
+MEMORY = "2G"
+CPUS = "2"
+SHARED = "/virtlxc-results"  # inside; compose.sh makes the folder
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one test ended inside."""
+
+    result: str  # passed, failed, error or skipped
+    text: str
+
+
+@dataclass(slots=True)
+class Run:
+    """One boot: what was chosen, and what came back."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    output: str = ""
+    console: str = ""
+    seconds: float = 0.0
+
+    def explain(self) -> str:
+        """The end of what the tests and the machine wrote."""
+        return f"--- tests\n{self.output[-6000:]}\n--- console\n{self.console[-3000:]}"
+
+
+def choose(*, full: bool) -> list[str]:
+    """Node ids of the host ring: all of it, or the tests marked ``kernel``."""
+    marks = [] if full else ["-m", "kernel"]
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/host"]
+    listed = subprocess.run([*collect, *marks], cwd=CHECKOUT, capture_output=True, text=True)
+    return [line for line in listed.stdout.splitlines() if "::" in line]
+
+
+def junit_name(node: str) -> tuple[str, str]:
+    """``tests/host/test_x.py::TestY::test_z[1]`` -> ``tests.host.test_x.TestY``, ``test_z[1]``."""
+    head, bracket, parameters = node.partition("[")
+    path, *classes, name = head.split("::")
+    return ".".join([path.removesuffix(".py").replace("/", "."), *classes]), (
+        name + bracket + parameters
+    )
+
+
+def boot(tests: Sequence[str], progress: Callable[[str], None]) -> Run:
+    """Run ``tests`` (node ids) in one boot; ``progress`` gets a line now and then."""
+    with tempfile.TemporaryDirectory(prefix="vm", dir="/tmp") as folder:
+        results, scratch = Path(folder, "results"), Path(folder, "scratch")
+        results.mkdir()
+        scratch.mkdir()
+        (results / "tests").write_text("".join(f"{test}\n" for test in tests))
+        began = time.monotonic()
+        with (results / "console.txt").open("wb") as console:
+            machine = subprocess.Popen(
+                _command(qemu(), scratch, results),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env=_environment(qemu()),
+            )
+            _watch(machine, results, len(tests), progress)
+        run = _collect(results, tests)
+        run.seconds = time.monotonic() - began
+        return run
+
+
+def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
+    modules = next((tree.root / "usr/lib/modules").iterdir())
+    if not (modules / "modules.dep").exists():
+        depmod = _tool("depmod", tree)
+        subprocess.run([depmod, "-b", tree.root, modules.name], check=True)
+    inside = f"sh {HERE}/inside.sh {SHARED} {CHECKOUT} {sys.executable}"
+    machine = {
+        "--kimg": f"{tree.root}/boot/vmlinuz-{modules.name}",
+        "--mods": "auto",
+        "--root": f"{scratch}/root",
+        "--qemu-bin": tree.program("qemu-system-x86_64"),
+        "--memory": MEMORY,
+        "--cpus": CPUS,
+        "--rwdir": f"{SHARED}={results}",
+        "--name": "virtlxc-vm",
+        "--script-sh": inside,
+    }
+    switches = ["--rw", "--disable-kvm", "--force-9p", "--no-virtme-ng-init", "--verbose"]
+    firmware = ["-L", f"{tree.root}/usr/share/qemu", "-L", f"{tree.root}/usr/share/seabios"]
+    return [
+        *("unshare", "--mount", "--propagation", "private"),
+        *("sh", str(HERE / "compose.sh"), str(scratch), str(modules), str(CHECKOUT)),
+        *(sys.executable, "-c", "from virtme.commands.run import main; raise SystemExit(main())"),
+        *(word for pair in machine.items() for word in pair),
+        *(*switches, "--show-boot-console", "--qemu-opts", *firmware),
+    ]
+
+
+def _tool(name: str, tree: Tree) -> str:
+    """A program of the host, else of the unpacked packages."""
+    for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"):
+        if Path(folder, name).exists():
+            return f"{folder}/{name}"
+    return tree.program(name)
+
+
+def _environment(tree: Tree) -> dict[str, str]:
+    more = tree.environment()
+    path = f"{more['PATH']}:{tree.root}/usr/sbin:{tree.root}/usr/bin"
+    return {**more, "PATH": path, "HOME": os.environ.get("HOME", "/root"), "PYTHONPATH": ""}
+
+
+def _watch(
+    machine: subprocess.Popen[bytes], results: Path, count: int, progress: Callable[[str], None]
+) -> None:
+    began = told = time.monotonic()
+    while machine.poll() is None:
+        now = time.monotonic()
+        if now - began > BOOT_TIMEOUT_S:
+            machine.kill()
+            machine.wait()
+            return
+        if now - told > 30:
+            told = now
+            progress(f"virtual machine: {_done(results)} of {count} tests, {now - began:.0f} s")
+        time.sleep(0.2)
+
+
+def _done(results: Path) -> int:
+    output = results / "output.txt"
+    return output.read_text("utf-8", "replace").count("%]") if output.exists() else 0
+
+
+def _collect(results: Path, tests: Sequence[str]) -> Run:
+    run = Run(
+        output=_read(results / "output.txt"),
+        console=_read(results / "console.txt"),
+    )
+    report = results / "junit.xml"
+    if not report.exists():
+        return run
+    found = {
+        (case.get("classname", ""), case.get("name", "")): _outcome(case)
+        for case in ElementTree.parse(report).iter("testcase")
+    }
+    run.outcomes = {t: found[junit_name(t)] for t in tests if junit_name(t) in found}
+    return run
+
+
+def _outcome(case: ElementTree.Element) -> Outcome:
+    for tag, result in (("failure", "failed"), ("error", "error"), ("skipped", "skipped")):
+        child = case.find(tag)
+        if child is not None:
+            text = "\n".join(filter(None, (child.get("message"), child.text)))
+            return Outcome(result, text)
+    return Outcome("passed", "")
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8", "replace") if path.exists() else ""

@@ -1,0 +1,60 @@
+"""The host ring once more, on another kernel with cgroup v2 alone, in one boot.
+
+The tests marked ``kernel`` by default; ``VIRTLXC_VM=full`` takes all of tests/host. Each of them
+is one test here, so that the closing line counts it.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.vm import machine
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(machine.BOOT_TIMEOUT_S + 120)]
+BUDGET_S = 600.0
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "node" in metafunc.fixturenames:
+        metafunc.parametrize("node", machine.choose(full=is_full()))
+
+
+def is_full() -> bool:
+    return os.environ.get("VIRTLXC_VM") == "full"
+
+
+@pytest.fixture(scope="module")
+def booted(request: pytest.FixtureRequest) -> machine.Run:
+    """The one boot, with exactly those tests that this session will ask for."""
+    chosen = [
+        str(item.callspec.params["node"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.path == request.path
+        and hasattr(item, "callspec")
+    ]
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    assert reporter is not None and capture is not None
+
+    def progress(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+    return machine.boot(chosen, progress)
+
+
+def test_passes_inside(node: str, booted: machine.Run) -> None:
+    outcome = booted.outcomes.get(node)
+    assert outcome is not None, f"no result came back for {node}\n{booted.explain()}"
+    if outcome.result == "skipped":
+        pytest.skip(outcome.text.split("\n")[0].removeprefix("Skipped: "))
+    assert outcome.result == "passed", outcome.text
+
+
+def test_takes_less_than_its_budget(booted: machine.Run) -> None:
+    assert booted.outcomes, booted.explain()
+    assert is_full() or booted.seconds < BUDGET_S, f"{booted.seconds:.0f} s"
