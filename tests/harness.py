@@ -55,6 +55,7 @@ class Instance:
         self.spaces = Namespaces()
         self._daemon: subprocess.Popen[bytes] | None = None
         self._stderr = self.root / "daemon.stderr"
+        self.own_links: set[str] = set()  # made by the test itself: they end with the namespace
         if start:
             self.start_daemon()
 
@@ -156,6 +157,7 @@ class Instance:
         if address:
             self.run("ip", "address", "add", address, "dev", name).ok()
         self.run("ip", "link", "set", name, "up").ok()
+        self.own_links.add(name)
         return name
 
     def write(self, name: str, text: str) -> str:
@@ -176,13 +178,13 @@ class Instance:
 
     def cgroups(self) -> list[Path]:
         """Every cgroup, in every hierarchy, that carries the instance's tag."""
-        tag = f"virtlxc-{self.paths.instance}"
+        tag = f"lxc-{self.paths.instance}-"
         return [
             Path(folder, name)
             for mount in cgroup_mounts()
             for folder, names, _ in os.walk(mount)
             for name in names
-            if tag in name
+            if name.startswith(tag)
         ]
 
     def links(self) -> list[str]:
@@ -201,16 +203,12 @@ class Instance:
         """What is still there that only a running domain, network or daemon may have."""
         return [
             *(f"cgroup {path}" for path in self.cgroups()),
-            *(f"link {name}" for name in self.links() if not self._is_ours(name)),
+            *(f"link {name}" for name in self.links() if name not in self.own_links),
             *(f"nft {table}" for table in self.nft_tables()),
             *(f"mount {p}" for p in self.spaces.mounts_below(self.root)),
             *(f"process {pid}: {title}" for pid, title in self.spaces.members().items()),
             *(f"file {path}" for path in self._run_folders()),
         ]
-
-    def _is_ours(self, link: str) -> bool:
-        """Bridges and links of the test itself end with its namespace; ours carry a tag or vnet."""
-        return not link.startswith(("vnet", "vlx", "virtlxc", "vb-"))
 
     def _run_folders(self) -> Iterator[Path]:
         run = Path(self.paths.run)
