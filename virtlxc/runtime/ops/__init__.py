@@ -30,7 +30,11 @@ from __future__ import annotations
 
 from . import cgroups, files, identity, inside, links, mounts, process
 
-OPS = {
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OPS: dict[str, Callable[..., None]] = {
     "mkdir": files.mkdir,
     "rmdir": files.rmdir,
     "write": files.write,

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import select
+import time
+
+from .. import syscalls
+from ..disk import put
 from .context import Context
+
+#: How long a removal waits for processes that are already dying, in seconds.
+_PATIENCE = 1.0
 
 
 def mkdir(ctx: Context, *, mount: str, path: str, shared: bool = False) -> None:
@@ -10,6 +20,11 @@ def mkdir(ctx: Context, *, mount: str, path: str, shared: bool = False) -> None:
 
     Undo: cgroup-rmdir {mount, path} (for a shared one: with ``shared``, removed only if empty).
     """
+    try:
+        os.mkdir(mount + path, 0o755)
+    except FileExistsError:
+        if not shared:
+            raise
 
 
 def rmdir(ctx: Context, *, mount: str, path: str, shared: bool = False) -> None:
@@ -17,38 +32,143 @@ def rmdir(ctx: Context, *, mount: str, path: str, shared: bool = False) -> None:
 
     ``shared``: a single attempt, without what is below. Missing is no error. (An undo.)
     """
+    folder = mount + path
+    if shared:
+        try:
+            os.rmdir(folder)
+        except OSError:
+            return
+    else:
+        remove_tree(folder)
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a cgroup and its descendants, deepest first; OSError EBUSY when one stays in use."""
+    try:
+        os.rmdir(folder)
+        return
+    except FileNotFoundError:
+        return
+    except OSError:
+        pass
+    for entry in _children(folder):
+        remove_tree(entry)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            os.rmdir(folder)
+            return
+        except FileNotFoundError:
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            if await_empty(folder, 0.02):
+                time.sleep(0.0005)
+
+
+def await_empty(folder: str, seconds: float) -> bool:
+    """Wait until no process is in a cgroup or below it, or the time is over.
+
+    cgroup.events of cgroup2 is pollable; version 1 has nothing of the kind.
+    """
+    deadline = time.monotonic() + seconds
+    try:
+        fd = os.open(folder + "/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        time.sleep(0.001)
+        return False
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLPRI)
+        while b"populated 1" in os.pread(fd, 512, 0):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            poll.poll(min(left * 1000, 50))
+    except OSError:
+        return not os.path.isdir(folder)
+    finally:
+        os.close(fd)
+    return True
+
+
+def _children(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
 
 
 def clear(ctx: Context, *, mount: str, path: str) -> None:
     """Remove what the guest of an earlier boot left below this cgroup. For the boot half."""
+    for entry in _children(mount + path):
+        remove_tree(entry)
 
 
 def kill(ctx: Context, *, mount: str, path: str) -> None:
     """Kill every process below a cgroup2 by cgroup.kill; missing is no error. (An undo.)"""
+    kill_tree(mount + path)
+
+
+def kill_tree(folder: str) -> bool:
+    """cgroup.kill; False when the cgroup is not there (any more)."""
+    try:
+        put(folder + "/cgroup.kill", "1")
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENODEV):
+            return False
+        raise
+    return True
 
 
 def write(
     ctx: Context, *, mount: str, path: str, file: str, value: str, optional: bool = False
 ) -> None:
     """Write ``value`` to a file of the cgroup. ``optional``: a refusal is no error."""
+    try:
+        put(f"{mount}{path}/{file}", value)
+    except OSError:
+        if not optional:
+            raise
 
 
 def inherit(ctx: Context, *, mount: str, path: str, files: list[str]) -> None:
     """Copy files that are empty (v1: cpuset.cpus, cpuset.mems) from the parent cgroup."""
+    folder = mount + path
+    parent = os.path.dirname(folder)
+    for file in files:
+        with open(f"{folder}/{file}") as own:
+            if own.read().strip():
+                continue
+        with open(f"{parent}/{file}") as above:
+            put(f"{folder}/{file}", above.read().strip())
 
 
 def enable(ctx: Context, *, mount: str, path: str, controllers: list[str]) -> None:
     """Add controllers to cgroup.subtree_control of a cgroup2, those it has not yet."""
+    file = f"{mount}{path.rstrip('/')}/cgroup.subtree_control"
+    with open(file) as text:
+        have = text.read().split()
+    missing = [f"+{name}" for name in controllers if name not in have]
+    if missing:
+        put(file, " ".join(missing))
 
 
-def chown(
-    ctx: Context, *, mount: str, path: str, uid: int, gid: int, files: list[str]
-) -> None:
+def chown(ctx: Context, *, mount: str, path: str, uid: int, gid: int, files: list[str]) -> None:
     """Delegate: give the folder and the named files (missing ones skipped) to uid and gid."""
+    os.chown(mount + path, uid, gid)
+    for file in files:
+        try:
+            os.chown(f"{mount}{path}/{file}", uid, gid)
+        except FileNotFoundError:
+            continue
 
 
 def attach(ctx: Context, *, mount: str, path: str, pid: str) -> None:
     """Move the process ``pid`` ("\\0stage\\0", "\\0controller\\0" or a number) into the cgroup."""
+    put(f"{mount}{path.rstrip('/')}/cgroup.procs", str(pid))
 
 
 def bpf_device(ctx: Context, *, mount: str, path: str, insns: str) -> None:
@@ -56,3 +176,12 @@ def bpf_device(ctx: Context, *, mount: str, path: str, insns: str) -> None:
 
     The program lives as long as the cgroup.
     """
+    program = syscalls.load_device_program(bytes.fromhex(insns))
+    try:
+        folder = os.open(mount + path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syscalls.attach_device_program(folder, program)
+        finally:
+            os.close(folder)
+    finally:
+        os.close(program)

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from typing import Any
+
 
 class StepError(Exception):
     """One step was refused: errno (0 when no system call is to blame), path and a sentence."""
@@ -16,17 +24,36 @@ class StepError(Exception):
 class Context:
     """The state that operations of one process share; a fork copies it.
 
-    ``keys`` names descriptors (all close-on-exec) that later steps use; ``pids`` has the host pids
-    of the processes of this start by side name; ``masters`` the console masters by index.
+    ``keys`` names descriptors (all close-on-exec) that later steps use. ``pids``: host pids of the
+    processes of this start by side. ``plan``: the whole plan; ``channel``: the packet socket to the
+    child (controller) or to the controller (stage, init). ``enter`` is what a forked child
+    calls with its side: it goes on with that side's steps and never comes back. ``phase``: the
+    segment being performed.
     """
 
-    __slots__ = ("controller_socket", "init_argv0", "keys", "masters", "pids", "plan", "side")
-
-    def __init__(self, side: str) -> None:
+    def __init__(self, side: str, plan: dict[str, Any]) -> None:
         self.side = side
+        self.plan = plan
         self.keys: dict[str, int] = {}
         self.pids: dict[str, int] = {}
         self.masters: list[int] = []
+        self.channel: socket.socket | None = None
+        self.listener: socket.socket | None = None
+        self.enter: Callable[[Context, str], None] | None = None
+        self.phase = 0
+        self.adopted = False
+        self.journal: str | None = None
+        self.executed: Callable[[], None] | None = None
+        self.boot_keys: list[str] | None = None
+
+    def put(self, key: str, fd: int) -> None:
+        """Keep a descriptor for later steps; one of the same name is closed."""
+        old = self.keys.get(key)
+        if old is not None:
+            os.close(old)
+        self.keys[key] = fd
+        if self.boot_keys is not None:
+            self.boot_keys.append(key)
 
     def key(self, name: str) -> int:
         """The descriptor called ``name``; raises StepError when no step made it."""

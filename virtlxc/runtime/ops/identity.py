@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from .context import Context
+import fcntl
+import os
+import resource
+import signal
+
+from .. import syscalls
+from .context import Context, StepError
+from .users import find_groups, find_user
+
+_TIOCSCTTY = 0x540E
+_LAST_CAPABILITY = "/proc/sys/kernel/cap_last_cap"
+_UMASK = 0o022
 
 
 def hostname(ctx: Context, *, name: str) -> None:
     """Set the node name of this uts namespace."""
+    syscalls.sethostname(name)
 
 
 def console(ctx: Context, *, path: str = "/dev/console", user: str | None = None) -> None:
@@ -14,18 +26,50 @@ def console(ctx: Context, *, path: str = "/dev/console", user: str | None = None
 
     ``user``: the tty is given to this user (as in ``credentials``).
     """
+    os.setsid()
+    tty = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(tty, _TIOCSCTTY, 0)
+    if user is not None:
+        os.fchown(tty, find_user(ctx.key("root"), user).uid, -1)
+    for number in range(3):
+        os.dup2(tty, number)
+    if tty > 2:
+        os.close(tty)
 
 
 def rlimit(ctx: Context, *, name: str, soft: int, hard: int) -> None:
     """Set a resource limit: "nofile", "core", ... (-1: unlimited)."""
+    number = getattr(resource, f"RLIMIT_{name.upper()}", None)
+    if number is None:
+        raise StepError(0, name, f"unknown resource limit '{name}'")
+    resource.setrlimit(number, (soft, hard))
 
 
 def keyring(ctx: Context) -> None:
     """Join a new session keyring, so that the host's is not inherited."""
+    syscalls.join_new_session_keyring()
 
 
 def caps(ctx: Context, *, keep: list[int]) -> None:
-    """Reduce bounding, permitted and effective sets to the numbers ``keep``; clear the others."""
+    """Reduce the capability bounding set to the numbers ``keep``; no other set outlives exec.
+
+    Permitted and effective follow at ``exec``: for uid 0 they become the bounding set, for
+    any other user empty. So this may stand before ``credentials``, which needs rights that it may drop.
+    """
+    reduce_bounding(keep)
+
+
+def reduce_bounding(keep: list[int]) -> None:
+    """Drop all capabilities but ``keep`` from the bounding set; clear ambient and inheritable."""
+    with open(_LAST_CAPABILITY) as text:
+        last = int(text.read())
+    with open("/proc/self/status") as text:
+        have = int(text.read().partition("CapPrm:")[2].split(None, 1)[0], 16)
+    syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_CLEAR_ALL)
+    for number in range(last + 1):
+        if number not in keep:
+            syscalls.prctl(syscalls.PR_CAPBSET_DROP, number)
+    syscalls.set_capabilities(have)
 
 
 def credentials(ctx: Context, *, user: str | None = None, group: str | None = None) -> None:
@@ -33,14 +77,27 @@ def credentials(ctx: Context, *, user: str | None = None, group: str | None = No
 
     Names, numbers or "+number"; null: root. Supplementary groups come from the guest's /etc/group.
     """
+    root = ctx.key("root")
+    person = find_user(root, user or "0")
+    gid, groups = find_groups(root, person, group)
+    become(person.uid, gid, groups)
+
+
+def become(uid: int, gid: int, groups: list[int]) -> None:
+    """Take on ids for good; leaving uid 0 drops the effective capabilities."""
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
 
 
 def no_new_privs(ctx: Context) -> None:
     """PR_SET_NO_NEW_PRIVS."""
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
 
 
 def chdir(ctx: Context, *, path: str) -> None:
     """Init, after pivot: working directory."""
+    os.chdir(path)
 
 
 def execute(
@@ -54,3 +111,28 @@ def execute(
 
     Signals are at their defaults, and every other descriptor is closed.
     """
+    for number, key in enumerate(keep or ()):
+        os.dup2(ctx.key(key), 3 + number)
+    if ctx.executed is not None:
+        ctx.executed()
+    run(argv, env, 3 + len(keep or ()))
+
+
+def run(argv: list[str], env: list[list[str]], first: int) -> None:
+    """Execute a program as if started afresh: signals at defaults, descriptors from ``first`` shut.
+
+    They are shut by the execution itself, so that a failure can still be told.
+    """
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            try:
+                signal.signal(number, signal.SIG_DFL)
+            except (OSError, ValueError):
+                continue
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(_UMASK)
+    syscalls.close_range(first)
+    environment: dict[str, str] = {}
+    for name, value in env:
+        environment[name] = value
+    os.execve(argv[0], argv, environment)

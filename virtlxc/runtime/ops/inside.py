@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
+from .. import syscalls
 from .context import Context
+from .trees import bits, is_dir, lookup, place
 
 
 def private_mounts(ctx: Context) -> None:
     """Stop mounts from reaching the host and back: everything below / becomes private."""
+    syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
 
 
 def attach_root(ctx: Context, *, key: str = "root", at: str = "/") -> None:
     """Attach the detached tree ``key`` at the host's path ``at``, as seen by init alone."""
+    syscalls.move_mount(ctx.key(key), syscalls.AT_FDCWD, at)
 
 
 def attach(
@@ -22,6 +28,19 @@ def attach(
     nosymlinks: bool = False,
 ) -> None:
     """Attach the detached mount ``key`` at the guest's ``target``."""
+    _put(ctx, ctx.key(key), target, create, nosymlinks)
+
+
+def _put(ctx: Context, tree: int, target: str, create: str | None, nosymlinks: bool) -> None:
+    """Attach the detached mount ``tree`` at a place in the guest's tree."""
+    found = place(ctx.key("root"), target, create, nosymlinks)
+    try:
+        syscalls.move_mount(tree, found)
+    except OSError as error:
+        error.filename = target
+        raise
+    finally:
+        os.close(found)
 
 
 def mount(
@@ -41,6 +60,16 @@ def mount(
     Options as for new-mount. proc and sysfs must come before ``pivot``: in a user namespace the
     kernel wants to see the host's full ones. ``optional``: a refusal is no error.
     """
+    rows = [["source", source]] if source else []
+    try:
+        tree = syscalls.new_mount(fstype, rows + (options or []), bits(attrs)[0])
+        try:
+            _put(ctx, tree, target, create, nosymlinks)
+        finally:
+            os.close(tree)
+    except OSError:
+        if not optional:
+            raise
 
 
 def bind_inside(
@@ -58,6 +87,30 @@ def bind_inside(
 
     ``optional``: nothing happens when the source or the target is not there.
     """
+    try:
+        tree = _clone(ctx, source, recursive)
+        try:
+            if set:
+                syscalls.mount_setattr(tree, *bits(set), recursive=recursive)
+            _put(ctx, tree, target, create, nosymlinks)
+        finally:
+            os.close(tree)
+    except FileNotFoundError:
+        if not optional:
+            raise
+
+
+def _clone(ctx: Context, source: str, recursive: bool = False) -> int:
+    """A detached clone of the mount at the guest's ``source``."""
+    found = lookup(ctx.key("root"), source)
+    try:
+        flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_EMPTY_PATH
+        return syscalls.open_tree(found, "", flags | (syscalls.AT_RECURSIVE if recursive else 0))
+    except OSError as error:
+        error.filename = source
+        raise
+    finally:
+        os.close(found)
 
 
 def remount(
@@ -70,15 +123,74 @@ def remount(
     optional: bool = False,
 ) -> None:
     """Change the attributes of the mount at the guest's ``target``."""
+    set_bits, clear_bits = bits(set)
+    more = bits(clear)
+    try:
+        found = lookup(ctx.key("root"), target)
+        try:
+            syscalls.mount_setattr(
+                found, set_bits, clear_bits | more[0] | more[1], recursive=recursive
+            )
+        finally:
+            os.close(found)
+    except OSError as error:
+        error.filename = target
+        if not optional:
+            raise
 
 
 def mask(ctx: Context, *, targets: list[str]) -> None:
     """Hide files (by /dev/null) and folders (by an empty read-only tmpfs); missing ones skipped."""
+    empty = -1
+    root = ctx.key("root")
+    try:
+        for target in targets:
+            try:
+                found = lookup(root, target)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            try:
+                if is_dir(found):
+                    if empty < 0:
+                        empty = syscalls.new_mount("tmpfs", [["size", "0"]], bits(["ro"])[0])
+                    cover = syscalls.open_tree(
+                        empty, "", syscalls.OPEN_TREE_CLONE | syscalls.AT_EMPTY_PATH
+                    )
+                else:
+                    cover = _clone(ctx, "/dev/null")
+                try:
+                    syscalls.move_mount(cover, found)
+                finally:
+                    os.close(cover)
+            except OSError as error:
+                error.filename = target
+                raise
+            finally:
+                os.close(found)
+    finally:
+        if empty >= 0:
+            os.close(empty)
 
 
 def pivot(ctx: Context, *, key: str = "root") -> None:
     """Make ``key`` the root and drop the host's tree; works in "/" afterwards."""
+    root = ctx.key(key)
+    os.fchdir(root)
+    syscalls.pivot_root(".", ".")
+    # Both are mounted at "/" now, the old one on top: this drops that one.
+    syscalls.umount2(".", syscalls.MNT_DETACH)
+    os.chdir("/")
 
 
 def sysctl(ctx: Context, *, key: str, value: str, optional: bool = False) -> None:
     """Write the guest's /proc/sys/KEY (with slashes)."""
+    try:
+        fd = lookup(ctx.key("root"), f"/proc/sys/{key}", True, os.O_WRONLY)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
+    except OSError as error:
+        error.filename = f"/proc/sys/{key}"
+        if not optional:
+            raise

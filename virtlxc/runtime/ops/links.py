@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .context import Context
+import os
+
+from .. import netlink
+from .context import Context, StepError
 
 
 def veth(
@@ -23,6 +26,35 @@ def veth(
     The host end has address ``host_mac`` (its identity for the undo), is in ``bridge`` if one is
     given, and up. Undo: link-aside {host, mac: host_mac}.
     """
+    with netlink.Route() as route:
+        master = None
+        if bridge is not None:
+            master = _bridge(route, bridge)
+        route.request(
+            netlink.veth_request(
+                host, host_mac, guest, ctx.key(netns), mac, mtu, master, up, _has_ipv6()
+            ),
+            host,
+        )
+        if isolated:
+            route.request(netlink.isolate_request(route.index(host)), host)
+
+
+def _bridge(route: netlink.Route, name: str) -> int:
+    found = route.link(name)
+    if found is None:
+        raise StepError(19, name, f"there is no bridge '{name}'")
+    return found[0]
+
+
+def _has_ipv6() -> bool:
+    return os.path.isdir("/proc/sys/net/ipv6")
+
+
+def _own(route: netlink.Route, host: str, mac: str) -> int | None:
+    """The index of the link ``host`` if it is the one we made (same address), else None."""
+    found = route.link(host)
+    return found[0] if found is not None and found[1] == mac.lower() else None
 
 
 def aside(ctx: Context, *, host: str, mac: str) -> None:
@@ -31,14 +63,27 @@ def aside(ctx: Context, *, host: str, mac: str) -> None:
     Only if its address is ``mac``; missing is no error. The kernel deletes the pair with the
     namespace of its peer: cheaper for the one who waits than a deletion. (An undo.)
     """
+    with netlink.Route() as route:
+        index = _own(route, host, mac)
+        if index is not None:
+            route.request(netlink.aside_request(index, f"vx{os.urandom(5).hex()}"), host)
 
 
 def delete(ctx: Context, *, host: str, mac: str) -> None:
     """Delete a link, only if its address is ``mac``; missing is no error. (An undo.)"""
+    with netlink.Route() as route:
+        index = _own(route, host, mac)
+        if index is not None:
+            route.request(netlink.delete_request(index), host)
 
 
 def move(ctx: Context, *, name: str, netns: str, guest: str | None = None) -> None:
     """Move a link of the host into the namespace ``netns``, under the name ``guest``."""
+    with netlink.Route() as route:
+        index = route.index(name)
+        route.request(
+            netlink.set_request(index, name=guest, up=False, netns_fd=ctx.key(netns)), name
+        )
 
 
 def up(
@@ -51,10 +96,18 @@ def up(
     state: str = "up",
 ) -> None:
     """Rename, set mtu and address of a link, then bring it "up" or "down"."""
+    with netlink.Route() as route:
+        index = route.index(link)
+        if name or mtu or mac:
+            route.request(netlink.set_request(index, name, mtu, mac, up=False), link)
+        if state == "up":
+            route.request(netlink.set_request(index, up=True), link)
 
 
 def lo_up(ctx: Context) -> None:
     """Bring the loopback link of this network namespace up."""
+    with netlink.Route() as route:
+        route.request(netlink.set_request(1, up=True), "lo")
 
 
 def address(
@@ -66,6 +119,9 @@ def address(
     peer: str | None = None,
 ) -> None:
     """Add an IPv4 or IPv6 address to a link (IPv6 without duplicate detection)."""
+    with netlink.Route() as route:
+        index = route.index(link)
+        route.request(netlink.address_request(index, address, prefix, peer), f"{address}/{prefix}")
 
 
 def route(
@@ -78,3 +134,7 @@ def route(
     metric: int | None = None,
 ) -> None:
     """Add a route to ``address``/``prefix`` ("0.0.0.0"/0 or "::"/0: the default route)."""
+    with netlink.Route() as socket:
+        index = socket.index(link) if link else None
+        request = netlink.route_request(address, prefix, gateway, index, metric)
+        socket.request(request, f"{address}/{prefix}")

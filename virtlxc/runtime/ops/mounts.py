@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from .context import Context
+import fcntl
+import os
+import stat
+import struct
+
+from .. import syscalls
+from .context import Context, StepError
+from .trees import bits, lookup, parent_of
+
+_TIOCSPTLCK = 0x40045431
+_TIOCSWINSZ = 0x5414
+
+_KINDS = {"c": stat.S_IFCHR, "b": stat.S_IFBLK, "fifo": stat.S_IFIFO}
 
 
 def open_tree(
@@ -18,6 +30,22 @@ def open_tree(
 
     The clone is private. The kernel frees it with its last descriptor.
     """
+    flags = syscalls.OPEN_TREE_CLONE | (syscalls.AT_RECURSIVE if recursive else 0)
+    if within is None and not nosymlinks:
+        tree = syscalls.open_tree(syscalls.AT_FDCWD, path, flags)
+    else:
+        start = ctx.key(within) if within else os.open("/", os.O_PATH | os.O_CLOEXEC)
+        try:
+            found = lookup(start, path, nosymlinks)
+        finally:
+            if not within:
+                os.close(start)
+        try:
+            tree = syscalls.open_tree(found, "", flags | syscalls.AT_EMPTY_PATH)
+        finally:
+            os.close(found)
+    ctx.put(key, tree)
+    syscalls.mount_setattr(tree, propagation=syscalls.MS_PRIVATE, recursive=recursive)
 
 
 def mount_attr(
@@ -35,6 +63,16 @@ def mount_attr(
     ``propagation``: private, slave, shared, unbindable. ``idmap``: key of a user namespace; ids of
     the file system that are inside ids of that namespace appear as its outside ids.
     """
+    set_bits, clear_bits = bits(set)
+    more = bits(clear)
+    syscalls.mount_setattr(
+        ctx.key(key),
+        set_bits,
+        clear_bits | more[0] | more[1],
+        syscalls.PROPAGATION[propagation] if propagation else 0,
+        ctx.key(idmap) if idmap else None,
+        recursive,
+    )
 
 
 def new_mount(
@@ -50,6 +88,8 @@ def new_mount(
 
     ``options``: [name, value] rows, or [name] for a flag such as "newinstance".
     """
+    rows = [["source", source]] if source else []
+    ctx.put(key, syscalls.new_mount(fstype, rows + (options or []), bits(attrs)[0]))
 
 
 def node(
@@ -71,12 +111,45 @@ def node(
     A directory that exists is taken as it is; anything else must not be there. The parent must
     exist. uid and gid are the host's.
     """
+    parent, name = parent_of(ctx.key(key), path)
+    try:
+        if kind == "dir":
+            try:
+                os.mkdir(name, mode, dir_fd=parent)
+            except FileExistsError:
+                return
+        elif kind == "link":
+            os.symlink(target, name, dir_fd=parent)
+        elif kind == "file":
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+            fd = os.open(name, flags, mode, dir_fd=parent)
+            try:
+                os.write(fd, data.encode())
+            finally:
+                os.close(fd)
+        elif kind in _KINDS:
+            os.mknod(name, _KINDS[kind] | mode, os.makedev(major, minor), dir_fd=parent)
+        else:
+            raise StepError(0, path, f"unknown kind of node '{kind}'")
+        if uid or gid:
+            os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
+    except OSError as error:
+        error.filename = path
+        raise
+    finally:
+        os.close(parent)
 
 
-def ptys(
-    ctx: Context, *, key: str, count: int, rows: int = 24, cols: int = 80
-) -> None:
+def ptys(ctx: Context, *, key: str, count: int, rows: int = 24, cols: int = 80) -> None:
     """Open ``count`` ptys of the devpts mount ``key``: slaves 0..count-1, masters kept as consoles.
 
     At a reboot from inside the console of the same number goes on with its ring and viewers.
     """
+    for index in range(count):
+        master = os.open(
+            "ptmx", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=ctx.key(key)
+        )
+        ctx.put(f"console{index}", master)
+        ctx.masters.append(master)
+        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+        fcntl.ioctl(master, _TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))

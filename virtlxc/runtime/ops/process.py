@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from .context import Context
+import json
+import os
+import signal
+import socket
+
+from .. import syscalls
+from ..disk import put
+from ..journal import undo_records, write_journal
+from .context import Context, StepError
+
+_PERSONALITIES = {"linux": 0x0000, "linux32": 0x0008}
 
 
 def listen(ctx: Context, *, path: str, mode: int = 0o600) -> None:
     """Controller: listen on its protocol socket. Undo: unlink {path}."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    os.chmod(path, mode)
+    listener.listen(16)
+    listener.setblocking(False)
+    ctx.listener = listener
 
 
 def journal(ctx: Context, *, path: str) -> None:
@@ -15,41 +31,99 @@ def journal(ctx: Context, *, path: str) -> None:
     Must precede every step of the controller that has an undo. Undo: null (the journal removes
     itself when all is undone).
     """
+    write_journal(path, undo_records(ctx.plan, ctx.pids), ctx.plan.get("kill"))
+    ctx.journal = path
 
 
 def title(ctx: Context, *, text: str) -> None:
     """Controller: words of /proc/PID/cmdline (split at spaces) and comm."""
+    try:
+        syscalls.set_process_title(text.split(" "))
+    except OSError:
+        # The kernel was built without it: the comm has to do.
+        return
 
 
 def fork_stage(ctx: Context) -> None:
     """Controller: fork the stage of this boot; last step of its segment."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        ctx.channel = theirs
+        _become_child(ctx, "stage")
+    theirs.close()
+    ctx.channel = ours
+    ctx.pids["stage"] = pid
 
 
 def fork_init(ctx: Context) -> None:
     """Stage: fork init into the new pid namespace and exit; last step of the stage."""
+    pid = os.fork()
+    if pid == 0:
+        _become_child(ctx, "init")
+    assert ctx.channel is not None
+    ctx.channel.send(json.dumps({"phase": ctx.phase, "init": pid}).encode())
+    os._exit(0)
 
 
-def id_map(
-    ctx: Context, *, pid: str, uid: list[list[int]], gid: list[list[int]]
-) -> None:
+def _become_child(ctx: Context, side: str) -> None:
+    assert ctx.enter is not None
+    ctx.enter(ctx, side)
+
+
+def die_with_parent() -> None:
+    """Have this process killed when its parent ends.
+
+    Taking on other ids clears it. The parent must be single-threaded: the signal follows the thread
+    that forked.
+    """
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def id_map(ctx: Context, *, pid: str, uid: list[list[int]], gid: list[list[int]]) -> None:
     """Controller: write the id maps of ``pid`` ("\\0stage\\0"); rows [inside, outside, count]."""
+    folder = f"/proc/{pid}"
+    for file, rows in (("uid_map", uid), ("gid_map", gid)):
+        put(f"{folder}/{file}", "".join(f"{a} {b} {c}\n" for a, b, c in rows))
 
 
 def open_ns(ctx: Context, *, key: str, path: str) -> None:
     """Any: open a namespace, e.g. "/proc/\\0stage\\0/ns/net" or "/run/netns/x", under ``key``."""
+    ctx.put(key, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
 
 def join_ns(ctx: Context, *, key: str, type: str) -> None:
     """Stage: setns to the namespace ``key``, which must be of ``type`` (net, ipc, uts)."""
+    syscalls.setns(ctx.key(key), _namespace(type))
+
+
+def _namespace(kind: str) -> int:
+    if kind not in syscalls.NAMESPACES:
+        raise StepError(0, kind, f"unknown kind of namespace '{kind}'")
+    return syscalls.NAMESPACES[kind]
 
 
 def unshare(ctx: Context, *, flags: list[str]) -> None:
     """Stage: unshare any of user, mnt, uts, ipc, net, cgroup, pid (in one call)."""
+    mask = 0
+    for kind in flags:
+        mask |= _namespace(kind)
+    syscalls.unshare(mask)
+    if mask & syscalls.CLONE_NEWUSER:
+        die_with_parent()
 
 
 def become_root(ctx: Context) -> None:
     """Stage: uid, gid 0 and no groups in the user namespace just mapped."""
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    die_with_parent()
 
 
 def personality(ctx: Context, *, domain: str) -> None:
     """Stage or init: "linux32" or "linux"."""
+    if domain not in _PERSONALITIES:
+        raise StepError(0, domain, f"unknown personality '{domain}'")
+    syscalls.personality(_PERSONALITIES[domain])

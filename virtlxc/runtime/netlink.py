@@ -1,0 +1,283 @@
+"""A small rtnetlink encoder: the few requests a start needs, as bytes.
+
+The ``*_request`` functions are pure (tested against golden bytes); :class:`Route` sends them and
+turns the kernel's refusal into OSError. Sources: rtnetlink(7), linux/if_link.h, linux/rtnetlink.h,
+linux/veth.h.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RTM_NEWLINK = 16
+RTM_DELLINK = 17
+RTM_GETLINK = 18
+RTM_SETLINK = 19
+RTM_NEWADDR = 20
+RTM_NEWROUTE = 24
+
+NLM_F_REQUEST = 0x01
+NLM_F_ACK = 0x04
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
+_NEW = NLM_F_REQUEST | NLM_F_ACK | NLM_F_EXCL | NLM_F_CREATE
+_SET = NLM_F_REQUEST | NLM_F_ACK
+
+IFF_UP = 1
+
+IFLA_ADDRESS = 1
+IFLA_IFNAME = 3
+IFLA_MTU = 4
+IFLA_MASTER = 10
+IFLA_PROTINFO = 12
+IFLA_LINKINFO = 18
+IFLA_AF_SPEC = 26
+IFLA_NET_NS_FD = 28
+IFLA_INFO_KIND = 1
+IFLA_INFO_DATA = 2
+VETH_INFO_PEER = 1
+IFLA_INET6_ADDR_GEN_MODE = 8
+IN6_ADDR_GEN_MODE_NONE = 1
+IFLA_BRPORT_ISOLATED = 33
+_NESTED = 0x8000
+
+IFA_ADDRESS = 1
+IFA_LOCAL = 2
+IFA_F_NODAD = 0x02
+
+RTA_DST = 1
+RTA_OIF = 4
+RTA_GATEWAY = 5
+RTA_PRIORITY = 6
+RT_TABLE_MAIN = 254
+RTPROT_STATIC = 4
+RT_SCOPE_UNIVERSE = 0
+RT_SCOPE_LINK = 253
+RTN_UNICAST = 1
+
+_HEADER = struct.Struct("=IHHII")
+_IFINFO = struct.Struct("=BxHiII")
+_ATTR = struct.Struct("=HH")
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, padded to four bytes."""
+    return _ATTR.pack(4 + len(value), kind) + value + bytes(-len(value) & 3)
+
+
+def _u32(kind: int, value: int) -> bytes:
+    return attribute(kind, struct.pack("=I", value))
+
+
+def _name(name: str) -> bytes:
+    return attribute(IFLA_IFNAME, name.encode() + b"\0")
+
+
+def _mac(mac: str) -> bytes:
+    return attribute(IFLA_ADDRESS, bytes.fromhex(mac.replace(":", "")))
+
+
+def _link_body(
+    index: int = 0, flags: int = 0, mask: int = 0, family: int = socket.AF_UNSPEC
+) -> bytes:
+    return _IFINFO.pack(family, 0, index, flags, mask)
+
+
+def message(kind: int, flags: int, body: bytes) -> bytes:
+    """One netlink message; sequence numbers are not needed on a socket used in turns."""
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body
+
+
+def veth_request(
+    host: str,
+    host_mac: str,
+    guest: str,
+    netns_fd: int,
+    mac: str | None = None,
+    mtu: int | None = None,
+    master: int | None = None,
+    up: bool = True,
+    ipv6: bool = True,
+) -> bytes:
+    """A veth pair whose peer is born in another namespace under its final name.
+
+    A host end in a bridge gets no IPv6 link-local address of its own: the port must not be
+    reachable from the guest. ``ipv6``: whether the kernel has IPv6 at all.
+    """
+    size = _u32(IFLA_MTU, mtu) if mtu else b""
+    peer = _link_body() + _name(guest) + _u32(IFLA_NET_NS_FD, netns_fd) + size
+    if mac:
+        peer += _mac(mac)
+    info = attribute(IFLA_INFO_KIND, b"veth\0") + attribute(
+        IFLA_INFO_DATA | _NESTED, attribute(VETH_INFO_PEER | _NESTED, peer)
+    )
+    body = _link_body() + _name(host) + _mac(host_mac) + size
+    create = message(RTM_NEWLINK, _NEW, body + attribute(IFLA_LINKINFO | _NESTED, info))
+    flags = IFF_UP if up else 0
+    settings = _link_body(flags=flags, mask=flags) + _name(host)
+    if master is not None:
+        quiet = attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([IN6_ADDR_GEN_MODE_NONE]))
+        settings += _u32(IFLA_MASTER, master)
+        if ipv6:
+            family = attribute(socket.AF_INET6 | _NESTED, quiet)
+            settings += attribute(IFLA_AF_SPEC | _NESTED, family)
+    return create + message(RTM_SETLINK, _SET, settings)
+
+
+def isolate_request(index: int) -> bytes:
+    """Bridge port ``index`` exchanges no frames with other isolated ports."""
+    body = _link_body(index, family=socket.AF_BRIDGE)
+    flag = attribute(IFLA_BRPORT_ISOLATED, b"\1")
+    return message(RTM_SETLINK, _SET, body + attribute(IFLA_PROTINFO | _NESTED, flag))
+
+
+def aside_request(index: int, name: str) -> bytes:
+    """Take a link down and out of its bridge, then rename it (links that are up keep names)."""
+    down = _link_body(index, 0, IFF_UP) + _u32(IFLA_MASTER, 0)
+    return message(RTM_SETLINK, _SET, down) + message(
+        RTM_SETLINK, _SET, _link_body(index) + _name(name)
+    )
+
+
+def set_request(
+    index: int,
+    name: str | None = None,
+    mtu: int | None = None,
+    mac: str | None = None,
+    up: bool | None = None,
+    netns_fd: int | None = None,
+) -> bytes:
+    """Change settings of a link; ``up`` None leaves its state."""
+    mask = 0 if up is None else IFF_UP
+    body = _link_body(index, IFF_UP if up else 0, mask)
+    if netns_fd is not None:
+        body += _u32(IFLA_NET_NS_FD, netns_fd)
+    if name:
+        body += _name(name)
+    if mtu:
+        body += _u32(IFLA_MTU, mtu)
+    if mac:
+        body += _mac(mac)
+    return message(RTM_SETLINK, _SET, body)
+
+
+def delete_request(index: int) -> bytes:
+    return message(RTM_DELLINK, _SET, _link_body(index))
+
+
+def _packed(address: str) -> tuple[int, bytes]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.inet_pton(family, address)
+
+
+def address_request(index: int, address: str, prefix: int, peer: str | None = None) -> bytes:
+    """IFA_LOCAL is the own address, IFA_ADDRESS the peer's on a point-to-point link."""
+    family, local = _packed(address)
+    remote = _packed(peer)[1] if peer else local
+    flags = IFA_F_NODAD if family == socket.AF_INET6 else 0
+    body = struct.pack("=BBBBI", family, prefix, flags, RT_SCOPE_UNIVERSE, index)
+    body += attribute(IFA_LOCAL, local) + attribute(IFA_ADDRESS, remote)
+    return message(RTM_NEWADDR, _NEW, body)
+
+
+def route_request(
+    address: str,
+    prefix: int,
+    gateway: str | None = None,
+    index: int | None = None,
+    metric: int | None = None,
+) -> bytes:
+    family, destination = _packed(address)
+    scope = RT_SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else RT_SCOPE_LINK
+    body = struct.pack(
+        "=BBBBBBBBI", family, prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0
+    )
+    if prefix:
+        body += attribute(RTA_DST, destination)
+    if gateway:
+        body += attribute(RTA_GATEWAY, _packed(gateway)[1])
+    if index is not None:
+        body += _u32(RTA_OIF, index)
+    if metric is not None:
+        body += _u32(RTA_PRIORITY, metric)
+    return message(RTM_NEWROUTE, _NEW, body)
+
+
+class Route:
+    """A netlink socket of the network namespace this process is in now."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Route:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def request(self, messages: bytes, what: str = "") -> None:
+        """Send messages in one call and await every answer; OSError for the first refusal.
+
+        The kernel goes on to the next message when one is refused.
+        """
+        self._socket.send(messages)
+        expected, offset, error = 0, 0, 0
+        while offset < len(messages):
+            offset += _HEADER.unpack_from(messages, offset)[0]
+            expected += 1
+        while expected:
+            for kind, body in _split(self._socket.recv(65536)):
+                if kind == 2:  # NLMSG_ERROR, which is also the acknowledgement
+                    expected -= 1
+                    error = error or -struct.unpack_from("=i", body)[0]
+        if error:
+            raise OSError(error, os.strerror(error), what or None)
+
+    def link(self, name: str) -> tuple[int, str] | None:
+        """Index and address (lower case, colons) of a link, None when there is none."""
+        body = _link_body() + _name(name)
+        self._socket.send(message(RTM_GETLINK, NLM_F_REQUEST, body))
+        kind, answer = next(_split(self._socket.recv(65536)))
+        if kind != RTM_NEWLINK:
+            error = -struct.unpack_from("=i", answer)[0]
+            if error == 19:  # ENODEV
+                return None
+            raise OSError(error, os.strerror(error), name)
+        index = _IFINFO.unpack_from(answer)[2]
+        return index, _attributes(answer[_IFINFO.size :]).get(IFLA_ADDRESS, b"").hex(":")
+
+    def index(self, name: str) -> int:
+        """The index of a link; OSError ENODEV with its name."""
+        found = self.link(name)
+        if found is None:
+            raise OSError(19, os.strerror(19), name)
+        return found[0]
+
+
+def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind = _HEADER.unpack_from(data, offset)[:2]
+        yield kind, data[offset + _HEADER.size : offset + length]
+        offset += (length + 3) & ~3
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found = {}
+    offset = 0
+    while offset + 4 <= len(data):
+        length, kind = _ATTR.unpack_from(data, offset)
+        if length < 4:
+            break
+        found[kind & 0x3FFF] = data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found

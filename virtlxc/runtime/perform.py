@@ -1,0 +1,239 @@
+"""Walking a plan: each process performs its own segments, and phases keep them in step.
+
+All processes of a start derive the same segments from the same steps. The controller announces each
+of its segments with ``{"phase": n}``, and awaits that number from the stage or init for each of
+theirs; any other number is an error. ``{"failed": ...}`` may come at any time, and the end of the
+stream means that the process was killed - or, once init has announced its last segment, that its
+program runs: the socket is close-on-exec.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from .ops import OPS
+from .ops.context import Context, StepError
+from .ops.process import die_with_parent
+from .protocol import Failed, ProtocolError, resolve, segments
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from typing import Any
+
+_PACKET = 65536
+
+
+def run_step(ctx: Context, step: dict[str, Any]) -> None:
+    """Perform one step; raises Failed, whatever went wrong."""
+    name = step["name"]
+    try:
+        operation = OPS.get(step["op"])
+        if operation is None:
+            raise StepError(0, step["op"], f"unknown operation '{step['op']}'")
+        operation(ctx, **resolve(step.get("args", {}), ctx.pids))
+    except Failed:
+        raise
+    except StepError as error:
+        text = error.text or os.strerror(error.errno)
+        raise Failed(ctx.side, name, error.errno, error.path, text) from None
+    except OSError as error:
+        raise Failed(ctx.side, name, error.errno or 0, _path(error), _text(error)) from None
+    except Exception as error:
+        text = f"internal error in operation '{step['op']}': {error!r}"
+        raise Failed(ctx.side, name, 0, "", text) from error
+
+
+def _path(error: OSError) -> str:
+    name = error.filename
+    return os.fsdecode(name) if isinstance(name, str | bytes) else ""
+
+
+def _text(error: OSError) -> str:
+    path = _path(error)
+    reason = error.strerror or str(error)
+    return f"{path}: {reason}" if path else reason
+
+
+def announce(channel: socket.socket, phase: int) -> None:
+    channel.send(b'{"phase":%d}' % phase)
+
+
+# --- stage and init -----------------------------------------------------------------------------
+
+
+def follow(ctx: Context, steps: list[dict[str, Any]], phase: int) -> None:
+    """The way of a child through ``steps`` from ``phase`` on; init leaves it by executing.
+
+    Raises Failed; ProtocolError when the controller is gone or out of step.
+    """
+    assert ctx.channel is not None
+    parts = segments(steps)
+    while phase < len(parts):
+        side, first, last = parts[phase]
+        ctx.phase = phase
+        if side == ctx.side:
+            for step in steps[first:last]:
+                run_step(ctx, step)
+            announce(ctx.channel, phase)
+        elif side == "controller":
+            _await_controller(ctx.channel, phase)
+            if ctx.side == "init":
+                # The controller goes on when it has reaped the stage: it is our parent now.
+                ctx.adopted = True
+                die_with_parent()
+        else:
+            raise Failed(ctx.side, "", 0, "", f"a step of {side} follows one of {ctx.side}")
+        phase += 1
+    raise Failed(ctx.side, "", 0, "", f"the plan ends before {ctx.side} executes anything")
+
+
+def before_exec(ctx: Context) -> None:
+    """What init does last: the controller's death must still be ours, and is not seen any more."""
+    assert ctx.channel is not None
+    if ctx.adopted:
+        die_with_parent()
+    announce(ctx.channel, ctx.phase)
+
+
+def _await_controller(channel: socket.socket, phase: int) -> None:
+    packet = channel.recv(_PACKET)
+    if packet == b'{"phase":%d}' % phase:
+        return
+    if not packet:
+        raise ProtocolError("the controller is gone")
+    raise ProtocolError(f"waited for phase {phase} of the controller, got {packet!r}")
+
+
+def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
+    """The whole life of a forked child, to its exec or its end; called by the fork operations."""
+    channel = ctx.channel
+    assert channel is not None
+    try:
+        if side == "stage":
+            die_with_parent()
+        ctx.side = side
+        ctx.executed = lambda: before_exec(ctx)
+        follow(ctx, steps, ctx.phase + 1)
+    except Failed as failure:
+        _tell(channel, failure)
+    except ProtocolError as error:
+        _tell(channel, Failed(side, "", 0, "", str(error)))
+    except BaseException as error:
+        _tell(channel, Failed(side, "", 0, "", f"internal error: {error!r}"))
+    finally:
+        os._exit(127)
+
+
+def _tell(channel: socket.socket, failure: Failed) -> None:
+    try:
+        channel.send(json.dumps({"failed": failure.to_json()}).encode())
+    except OSError:
+        return
+
+
+# --- controller ---------------------------------------------------------------------------------
+
+
+class Conductor:
+    """The controller's way through the steps of one boot.
+
+    ``done`` counts the steps performed or begun by any side: what has to be undone after a failure.
+    ``wait(channel)`` blocks until the channel is readable; it may raise Failed, when nobody
+    waits for the start any more.
+    """
+
+    def __init__(
+        self, ctx: Context, steps: list[dict[str, Any]], wait: Callable[[socket.socket], None]
+    ) -> None:
+        self.ctx = ctx
+        self.steps = steps
+        self.wait = wait
+        self.done = 0
+        self._early: dict[str, Any] | None = None
+
+    def conduct(self) -> None:
+        """Perform all steps; returns when init's program runs. Raises Failed or ProtocolError."""
+        ctx = self.ctx
+        ctx.enter = lambda child, side: run_child(child, side, self.steps)
+        parts = segments(self.steps)
+        last_of_init = max((i for i, part in enumerate(parts) if part[0] == "init"), default=-1)
+        for phase, (side, first, last) in enumerate(parts):
+            ctx.phase = phase
+            if side == "daemon":
+                self.done = last
+            elif side == "controller":
+                forked = self._own(first, last)
+                if ctx.channel is not None and not forked and phase < last_of_init:
+                    self._reap_stage()
+                    announce_or_fail(ctx.channel, phase)
+            else:
+                self.done = last
+                self._await(phase, side)
+                if phase == last_of_init:
+                    self._await_exec()
+
+    def _own(self, first: int, last: int) -> bool:
+        """Perform a segment of the controller; True if it forked the stage (its last step)."""
+        for number in range(first, last):
+            self.done = number + 1
+            run_step(self.ctx, self.steps[number])
+        return str(self.steps[last - 1]["op"]) == "fork-stage"
+
+    def _await(self, phase: int, side: str) -> None:
+        data = self._early or self._receive(side)
+        self._early = None
+        if side == "stage" and data.get("phase") == phase + 1 and "init" not in data:
+            # Init may be quicker than the stage's report of having forked it.
+            self._early, data = data, self._receive(side)
+        if data.get("phase") != phase:
+            raise ProtocolError(f"waited for phase {phase} of {side}, got {data!r}")
+        if "init" in data:
+            self.ctx.pids["init"] = int(data["init"])
+
+    def _receive(self, side: str) -> dict[str, Any]:
+        channel = self.ctx.channel
+        if channel is None:
+            raise ProtocolError(f"the plan has steps of {side} before fork-stage")
+        self.wait(channel)
+        packet = channel.recv(_PACKET)
+        if not packet:
+            raise Failed(side, "", 0, "", f"{side} was killed during the start")
+        data = json.loads(packet)
+        if "failed" in data:
+            raise Failed.from_json(data["failed"])
+        if not isinstance(data, dict):
+            raise ProtocolError(f"{side} sent {packet!r}")
+        return data
+
+    def _await_exec(self) -> None:
+        """The end of the stream: init's program runs. Anything else: it could not be executed."""
+        channel = self.ctx.channel
+        assert channel is not None
+        self._reap_stage()
+        self.wait(channel)
+        packet = channel.recv(_PACKET)
+        if packet:
+            raise Failed.from_json(json.loads(packet).get("failed", {}))
+        channel.close()
+        self.ctx.channel = None
+
+    def _reap_stage(self) -> None:
+        """The stage has forked init and leaves: wait for that, then init is our child."""
+        if "init" in self.ctx.pids:
+            pid = self.ctx.pids.pop("stage", None)
+            if pid is not None:
+                os.waitpid(pid, 0)
+
+
+def announce_or_fail(channel: socket.socket, phase: int) -> None:
+    """Tell a phase; a child that is gone may have said why before."""
+    try:
+        announce(channel, phase)
+    except OSError:
+        packet = channel.recv(_PACKET)
+        if packet and "failed" in (data := json.loads(packet)):
+            raise Failed.from_json(data["failed"]) from None
+        raise Failed("stage", "", 0, "", "stage or init was killed during the start") from None
