@@ -141,8 +141,7 @@ def xml(view: View, flags: int, *, readonly: bool) -> str:
 
 def live_view(view: View) -> model.LiveView:
     assert view.run is not None
-    links = tuple((link.host, link.guest) for link in view.run.links)
-    return model.LiveView(id=view.id, consoles=view.run.ptys, links=links)
+    return model.LiveView(id=view.id, consoles=view.run.ptys, links=view.run.links)
 
 
 def keep_config(core: Core, view: View, config: model.Domain) -> None:

@@ -7,6 +7,7 @@ domain without taking a lock.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from virtlxc.driver.constants import Reason, State
 from virtlxc.driver.jobs import Job
 from virtlxc.driver.ref import Ref, make_ref
 from virtlxc.model import Domain
+from virtlxc.plan.steps import Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,28 +27,31 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """A network interface of a run: its name inside, its host end's name, its MAC."""
-
-    guest: str
-    host: str
-    mac: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one start made. A boot from inside changes ``init`` and counts ``boots`` up."""
+    """What one start made. A boot from inside changes ``init`` and counts ``boots`` up.
+
+    ``leaf`` is the domain's group on cgroup2, ``v1`` the one of each controller of cgroup v1;
+    ``links`` are (name on the host, name inside) in the order of the definition's interfaces;
+    ``ptys`` the host's names of the consoles; ``undo`` takes back the daemon's own steps.
+    """
 
     controller: Process
     init: Process
     boot_id: str
     started: float
+    booted: float
     boots: int = 1
-    cgroup: dict[str, Any] = field(default_factory=dict)
-    links: tuple[Link, ...] = ()
+    leaf: Group
+    v1: Mapping[str, Group] = field(default_factory=dict)
+    links: tuple[tuple[str, str], ...] = ()
     ptys: tuple[str, ...] = ()
     autodestroy: bool = False
-    daemon_undo: tuple[dict[str, Any], ...] = ()
+    undo: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def payload(self) -> Group:
+        """The group with the limits, the freezer and the kill switch."""
+        return self.leaf.below("payload")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

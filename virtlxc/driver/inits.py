@@ -112,7 +112,7 @@ def _open_fifo(root: int, path: str) -> int | None:
 
 def _openat2(root: int, path: str, flags: int) -> int | None:
     try:
-        return syscalls.openat2(root, path, flags, 0, syscalls.RESOLVE_IN_ROOT)
+        return syscalls.openat2(root, path, flags, syscalls.RESOLVE_IN_ROOT)
     except OSError:
         return None
 

@@ -8,17 +8,15 @@ from collections.abc import Iterator
 
 from virtlxc.driver import refusals
 from virtlxc.driver.domain import Process
+from virtlxc.runtime import protocol
 
 
 def starttime(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat, in clock ticks since boot; None when there is no process."""
+    """In clock ticks since boot; None when there is no such process."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            stat = file.read()
-    except OSError:
+        return protocol.start_time(pid)
+    except (OSError, IndexError):
         return None
-    # The second field is the name in parentheses, which may itself have spaces and parentheses.
-    return int(stat[stat.rindex(b")") + 2 :].split()[19])
 
 
 def alive(process: Process) -> bool:
@@ -49,9 +47,3 @@ def open_pidfd(process: Process) -> int | None:
         os.close(fd)
         return None
     return fd
-
-
-def boot_id() -> str:
-    """The identity of this boot of the host; start times count from it."""
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        return file.read().strip()

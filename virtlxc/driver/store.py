@@ -99,6 +99,14 @@ class Store:
         data = json.dumps({"proto": STATUS_PROTO, **status}, separators=(",", ":")).encode()
         files.replace(self._status_path(uuid), data)
 
+    def write_starting(self, uuid: str, pid: int, starttime: int) -> None:
+        """Says whose start this is, for the case that we die before it is done."""
+        data = json.dumps({"pid": pid, "starttime": starttime}).encode()
+        files.replace(f"{self._paths.domain_run(uuid)}/starting.json", data)
+
+    def starting(self, uuid: str) -> dict[str, Any] | None:
+        return read_json(f"{self._paths.domain_run(uuid)}/starting.json")
+
     def statuses(self) -> Iterator[tuple[str, dict[str, Any] | None]]:
         """(UUID, status) of every folder of live state; None: a start that never came to its end.
         """
@@ -111,9 +119,15 @@ class Store:
         """What the controller wrote when its domain ended; None: it never did."""
         return read_json(f"{self._paths.domain_run(uuid)}/exit.json")
 
-    def journal(self, uuid: str) -> dict[str, Any] | None:
-        """What the controller had set out to undo; None: nothing was made yet."""
-        return read_json(f"{self._paths.domain_run(uuid)}/journal")
+    def make_run(self, uuid: str) -> str:
+        """Makes the folder of live state, empty; gives its path."""
+        folder = self._paths.domain_run(uuid)
+        self.remove_run(uuid)
+        try:
+            os.mkdir(folder, 0o700)
+        except OSError as error:
+            raise files.refused("make the folder", folder, error) from None
+        return folder
 
     def remove_run(self, uuid: str) -> None:
         """Removes the live state of a domain that has ended."""

@@ -1,0 +1,45 @@
+"""The live state of a domain on disk: what the next daemon needs to take it over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virtlxc import model
+from virtlxc.driver.core import Core
+from virtlxc.driver.domain import Run, View
+from virtlxc.host.plain import from_plain, to_plain
+
+
+def save(core: Core, view: View) -> None:
+    """Writes status.json of a domain that runs, waits for a restart, or is kept as crashed."""
+    domain = view.live or view.waiting
+    core.store.write_status(
+        view.uuid,
+        {
+            "name": view.name,
+            "uuid": view.uuid,
+            "xml": model.format_domain(domain) if domain else None,
+            "state": view.state,
+            "reason": view.reason,
+            "status": view.status,
+            "warnings": list(view.warnings),
+            "run": to_plain(view.run),
+        },
+    )
+
+
+def load(status: dict[str, Any]) -> View:
+    """The view that :func:`save` wrote; raises VirtlxcError, KeyError, TypeError or ValueError."""
+    domain = model.parse_domain(status["xml"]) if status.get("xml") else None
+    run = from_plain(Run, status["run"]) if status.get("run") else None
+    return View(
+        name=status["name"],
+        uuid=status["uuid"],
+        live=domain if run else None,
+        waiting=None if run else domain,
+        run=run,
+        state=status["state"],
+        reason=status["reason"],
+        status=status.get("status", ""),
+        warnings=tuple(status.get("warnings", ())),
+    )

@@ -1,0 +1,65 @@
+"""The spawner of this daemon: started with it, started again when it dies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from virtlxc.errors import Code, VirtlxcError
+from virtlxc.runtime.client import EnterChannel, Spawner, StartChannel
+
+
+class Spawning:
+    """Hands out channels to fresh controllers and to programs that enter containers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spawner: Spawner | None = None
+
+    def start(self) -> None:
+        """Starts the spawner ahead of the first use, so that this one does not wait for it."""
+        with self._lock:
+            self._alive()
+
+    def close(self) -> None:
+        """Ends the spawner; controllers run on."""
+        with self._lock:
+            if self._spawner is not None:
+                self._spawner.close()
+                self._spawner = None
+
+    def controller(self, plan: dict[str, Any], fds: Sequence[int]) -> StartChannel:
+        """A controller that will perform ``plan``; see :class:`StartChannel`."""
+        with self._lock:
+            try:
+                return self._alive().start_controller(plan, tuple(fds))
+            except OSError:
+                return self._afresh().start_controller(plan, tuple(fds))
+
+    def enter(self, request: dict[str, Any], fds: Sequence[int]) -> EnterChannel:
+        """A program inside a container; see :class:`EnterChannel`."""
+        with self._lock:
+            try:
+                return self._alive().enter(request, tuple(fds))
+            except OSError:
+                return self._afresh().enter(request, tuple(fds))
+
+    def _alive(self) -> Spawner:
+        if self._spawner is None or not self._spawner.alive():
+            return self._afresh()
+        return self._spawner
+
+    def _afresh(self) -> Spawner:
+        if self._spawner is not None:
+            self._spawner.close()
+            self._spawner = None
+        spawner = Spawner()
+        try:
+            spawner.start()
+        except OSError as error:
+            raise VirtlxcError(
+                f"start the spawner: {error} (see the daemon's log)", Code.INTERNAL_ERROR
+            ) from None
+        self._spawner = spawner
+        return spawner

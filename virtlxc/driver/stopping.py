@@ -1,0 +1,113 @@
+"""Ending a run from outside: destroy, and freezing in between."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from dataclasses import replace
+
+from virtlxc.driver import endings, live, refusals
+from virtlxc.driver.constants import Detail, Event, Reason, State
+from virtlxc.driver.core import Core, doing, log
+from virtlxc.driver.domain import Run, View
+from virtlxc.driver.processes import open_pidfd
+from virtlxc.driver.ref import Ref
+from virtlxc.errors import VirtlxcError
+from virtlxc.host import cgroup
+
+_PREEMPTED = frozenset({"start", "shut down", "reboot", "pause", "resume"})
+
+# How long a controller may take to clean up behind its dead init before it is killed itself.
+_CONTROLLER_SECONDS = 5.0
+
+
+def destroy(core: Core, ref: Ref, flags: int) -> None:
+    """Kills all processes of the domain and returns when nothing of the run is left."""
+    refusals.check_flags("lxcDomainDestroyFlags", flags)
+    entry = core.registry.entry(ref)
+    starting = entry.job.running == "start"
+    entry.job.preempt("destroy", _PREEMPTED)
+    try:
+        with core.changing(ref, "destroy") as (entry, ticket):
+            view = entry.view
+            if view.waiting is not None and not view.active:
+                core.store.remove_run(view.uuid)
+                core.restarts.forget(entry)
+                reason = Reason.SHUTOFF_DESTROYED
+                core.registry.publish(
+                    entry, replace(view, waiting=None, state=State.SHUTOFF, reason=reason)
+                )
+                return
+            if view.run is None:
+                if starting:
+                    return
+                raise refusals.not_running()
+            with doing(f"cannot destroy domain '{view.name}'"):
+                _kill(core, view, view.run)
+            endings.ended(core, entry, ticket, destroying=True)
+            entry.backoff.reset()
+    except VirtlxcError:
+        # A start that we pre-empted may have been the only thing that held a transient domain.
+        if starting and not core.registry.holds(entry):
+            return
+        raise
+
+
+def _kill(core: Core, view: View, run: Run) -> None:
+    """Kills the payload and waits for the controller's clean-up, or does without it."""
+    core.monitor.intent(view, "destroy")
+    pidfd = open_pidfd(run.controller)
+    try:
+        cgroup.kill(run.payload)
+        if pidfd is None or ends(pidfd, _CONTROLLER_SECONDS):
+            return
+        log.warning("domain '%s': its controller hangs and is killed", view.name)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        cgroup.kill(run.payload)
+        if not ends(pidfd, _CONTROLLER_SECONDS):
+            raise VirtlxcError(
+                f"kill its controller: pid {run.controller.pid} does not end (it hangs in the"
+                " kernel; see its /proc/PID/stack)"
+            )
+    finally:
+        if pidfd is not None:
+            os.close(pidfd)
+
+
+def ends(pidfd: int, seconds: float) -> bool:
+    """Whether the process ends within that time."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def suspend(core: Core, ref: Ref) -> None:
+    """Freezes every process; returns when they are frozen."""
+    with core.changing(ref, "pause") as (entry, _):
+        view = entry.view
+        if view.run is None:
+            raise refusals.not_running()
+        if view.state == State.PAUSED:
+            return
+        with doing(f"cannot pause domain '{view.name}'"):
+            cgroup.freeze(view.run.payload, True)
+            view = replace(view, state=State.PAUSED, reason=Reason.PAUSED_USER)
+            live.save(core, view)
+        core.registry.publish(entry, view)
+        core.tell(view, Event.SUSPENDED, Detail.SUSPENDED_PAUSED)
+
+
+def resume(core: Core, ref: Ref) -> None:
+    with core.changing(ref, "resume") as (entry, _):
+        view = entry.view
+        if view.run is None:
+            raise refusals.not_running()
+        if view.state != State.PAUSED:
+            return
+        with doing(f"cannot resume domain '{view.name}'"):
+            cgroup.freeze(view.run.payload, False)
+            view = replace(view, state=State.RUNNING, reason=Reason.RUNNING_UNPAUSED)
+            live.save(core, view)
+        core.registry.publish(entry, view)
+        core.tell(view, Event.RESUMED, Detail.RESUMED_UNPAUSED)
