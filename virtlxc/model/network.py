@@ -10,6 +10,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from virtlxc.xmlmap.kept import Kept
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -28,6 +30,13 @@ class Nat:
     address_end: str | None = None
     port_start: int | None = None
     port_end: int | None = None
+    kept: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardInterface:
+    dev: str
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +47,23 @@ class Forward:
     dev: str | None = None
     managed: bool | None = None
     nat: Nat | None = None
-    interfaces: tuple[str, ...] = ()
+    interfaces: tuple[ForwardInterface, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:
-    """``<bridge>``: the host's bridge; ``delay`` is in seconds."""
+    """``<bridge>``: the host's bridge; ``delay`` is in seconds.
+
+    ``stp`` and ``delay`` are None only where the bridge is somebody else's.
+    """
 
     name: str | None = None
     zone: str | None = None
-    stp: bool = True
-    delay: int = 0
+    stp: bool | None = None
+    delay: int | None = None
     mac_table_manager: str | None = None
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +71,12 @@ class Lease:
     """``<lease>``: how long an address is given; 0 is for ever."""
 
     expiry: int
-    unit: str = "minutes"
+    unit: str | None = "minutes"
+    kept: tuple[Kept, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.expiry == 0:
+            object.__setattr__(self, "unit", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +86,7 @@ class DhcpRange:
     start: str
     end: str
     lease: Lease | None = None
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +98,7 @@ class DhcpHost:
     name: str | None = None
     ip: str | None = None
     lease: Lease | None = None
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +115,7 @@ class NetworkIp:
     hosts: tuple[DhcpHost, ...] = ()
     bootp_file: str | None = None
     bootp_server: str | None = None
+    kept: tuple[Kept, ...] = ()
 
     @property
     def interface(self) -> Interface:
@@ -121,12 +143,14 @@ class NetworkIp:
 class DnsForwarder:
     domain: str | None = None
     addr: str | None = None
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsTxt:
     name: str
     value: str
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +162,14 @@ class DnsSrv:
     port: int | None = None
     priority: int | None = None
     weight: int | None = None
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsHost:
     ip: str
     names: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +182,7 @@ class Dns:
     txts: tuple[DnsTxt, ...] = ()
     srvs: tuple[DnsSrv, ...] = ()
     hosts: tuple[DnsHost, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +191,7 @@ class DnsDomain:
 
     name: str
     local_only: bool | None = None
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +204,7 @@ class NetworkRoute:
     prefix: int | None = None
     gateway: str
     metric: int | None = None
+    kept: tuple[Kept, ...] = ()
 
     @property
     def subnet(self) -> Subnet:
@@ -185,8 +214,19 @@ class NetworkRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DnsmasqOption:
+    """``<dnsmasq:option>``: one line for dnsmasq's configuration, as its author wrote it."""
+
+    value: str
+    kept: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """One virtual network. ``uuid`` is "" and ``bridge.name`` None until :func:`complete`."""
+    """One virtual network. ``uuid`` is "" and ``bridge.name`` None until the network is defined.
+
+    ``connections`` is live only: how many interfaces of running domains are on it.
+    """
 
     name: str
     uuid: str = ""
@@ -199,9 +239,11 @@ class Network:
     mac: str | None = None
     domain: DnsDomain | None = None
     dns: Dns = Dns()
-    isolated_ports: bool | None = None
     ips: tuple[NetworkIp, ...] = ()
     routes: tuple[NetworkRoute, ...] = ()
+    dnsmasq_options: tuple[DnsmasqOption, ...] = ()
+    connections: int | None = None
+    kept: tuple[Kept, ...] = ()
 
     @property
     def mode(self) -> str:

@@ -63,6 +63,7 @@ def config(network: Network, files: Files, user: str) -> str:
         lines += ["dhcp-option=3", "no-resolv", "ra-param=*,0,0"]
     if network.mtu:
         lines.append(f"dhcp-option=option:mtu,{network.mtu}")
+    lines += [option.value for option in network.dnsmasq_options]
     return "\n".join(lines) + "\n"
 
 
@@ -171,7 +172,7 @@ def _size(pool: DhcpRange) -> int:
 def _lease(lease: Lease | None) -> str:
     if lease is None:
         return ""
-    return ",infinite" if lease.expiry == 0 else f",{lease.expiry}{UNITS[lease.unit]}"
+    return ",infinite" if lease.expiry == 0 else f",{lease.expiry}{UNITS[lease.unit or 'minutes']}"
 
 
 def dhcp_hosts(network: Network) -> str:

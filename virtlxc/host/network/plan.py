@@ -66,8 +66,8 @@ def _bridge_steps(network: Network, facts: NetworkFacts) -> Iterable[Step]:
         args={
             "name": name,
             "mac": network.mac or "",
-            "stp": bridge.stp,
-            "delay": bridge.delay,
+            "stp": bridge.stp is not False,
+            "delay": bridge.delay or 0,
             "mtu": network.mtu,
         },
         text=f"make the bridge {name} with MAC {network.mac}",

@@ -119,8 +119,7 @@ def _translated(network: Network, version: int) -> bool:
 
 def _devices(network: Network, direction: str) -> str:
     forward = network.forward
-    names = (forward.interfaces or ((forward.dev,) if forward.dev else ())) if forward else ()
-    return f'{direction} "{names[0]}" ' if names else ""
+    return f'{direction} "{forward.dev}" ' if forward and forward.dev else ""
 
 
 def _nat_address(nat: Nat | None) -> str:
