@@ -9,21 +9,25 @@ from virtlxc.model.address import Ip, Route
 from virtlxc.model.bandwidth import Bandwidth, Rate
 from virtlxc.model.blkio import BlkioDevice, BlkioTune
 from virtlxc.model.boot import Os
+from virtlxc.model.check import check
 from virtlxc.model.clock import Clock, Timer
+from virtlxc.model.complete import complete
 from virtlxc.model.console import Console
 from virtlxc.model.container import Container, FilesystemExtra, Rlimit, Sysctl
 from virtlxc.model.cpu import CpuTune, NumaTune
 from virtlxc.model.disk import Disk
+from virtlxc.model.document import format_domain, parse_domain
 from virtlxc.model.domain import Domain
 from virtlxc.model.features import Features
 from virtlxc.model.filesystem import Filesystem
 from virtlxc.model.hostdev import Hostdev
 from virtlxc.model.idmap import IdMap, IdRange
 from virtlxc.model.interface import Interface
-from virtlxc.model.kept import Kept
 from virtlxc.model.live import LiveView
 from virtlxc.model.memory import MemTune
 from virtlxc.model.share import Share
+from virtlxc.model.unserved import Unserved, unserved
+from virtlxc.xmlmap.kept import Kept
 
 __all__ = [
     "Bandwidth",
@@ -54,4 +58,10 @@ __all__ = [
     "Share",
     "Sysctl",
     "Timer",
+    "Unserved",
+    "check",
+    "complete",
+    "format_domain",
+    "parse_domain",
+    "unserved",
 ]

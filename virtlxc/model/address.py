@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.model.kept import Kept
+from virtlxc.xmlmap import Kept, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +29,31 @@ class Route:
     netmask: str | None = None
     metric: int | None = None
     kept: tuple[Kept, ...] = ()
+
+
+FAMILY = types.choice("ipv4", "ipv6")
+PREFIX = types.integer(0, 128)
+
+IP = Table(
+    "ip",
+    Ip,
+    (
+        Value(path="@address", field="address", type=types.IP),
+        Value(path="@family", field="family", type=FAMILY, always=True),
+        Value(path="@prefix", field="prefix", type=PREFIX),
+        Value(path="@peer", field="peer", type=types.IP),
+    ),
+)
+
+ROUTE = Table(
+    "route",
+    Route,
+    (
+        Value(path="@family", field="family", type=FAMILY, always=True),
+        Value(path="@address", field="address", type=types.IP),
+        Value(path="@netmask", field="netmask", type=types.IP),
+        Value(path="@prefix", field="prefix", type=PREFIX),
+        Value(path="@gateway", field="gateway", type=types.IP),
+        Value(path="@metric", field="metric", type=types.UINT),
+    ),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.model.kept import Kept
+from virtlxc.xmlmap import Kept, Object, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +25,26 @@ class Bandwidth:
     inbound: Rate | None = None
     outbound: Rate | None = None
     kept: tuple[Kept, ...] = ()
+
+
+def _rate(tag: str) -> Table:
+    return Table(
+        tag,
+        Rate,
+        (
+            Value(path="@average", field="average", type=types.ULONG),
+            Value(path="@peak", field="peak", type=types.ULONG),
+            Value(path="@floor", field="floor", type=types.ULONG),
+            Value(path="@burst", field="burst", type=types.ULONG),
+        ),
+    )
+
+
+BANDWIDTH = Table(
+    "bandwidth",
+    Bandwidth,
+    (
+        Object(path="inbound", field="inbound", table=_rate("inbound")),
+        Object(path="outbound", field="outbound", table=_rate("outbound")),
+    ),
+)

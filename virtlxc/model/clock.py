@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.model.kept import Kept
+from virtlxc.xmlmap import KEPT, Keep, Kept, Repeat, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +23,47 @@ class Clock:
     offset: str = "utc"
     timers: tuple[Timer, ...] = ()
     kept: tuple[Kept, ...] = ()
+
+
+_NO_CLOCK = "a container shows the host's time"
+
+TIMER = Table(
+    "timer",
+    Timer,
+    (
+        Value(
+            path="@name",
+            field="name",
+            type=types.choice(
+                "platform", "hpet", "kvmclock", "pit", "rtc", "tsc", "hypervclock", "armvtimer"
+            ),
+            treatment=KEPT,
+            note="rtc and hpet of the host are not given to a container",
+        ),
+        Value(path="@present", field="present", type=types.YES_NO),
+        Keep(path="@track", note=_NO_CLOCK),
+        Keep(path="@tickpolicy", note=_NO_CLOCK),
+        Keep(path="@frequency", note=_NO_CLOCK),
+        Keep(path="@mode", note=_NO_CLOCK),
+        Keep(path="catchup", note=_NO_CLOCK),
+    ),
+)
+
+CLOCK = Table(
+    "clock",
+    Clock,
+    (
+        Value(
+            path="@offset",
+            field="offset",
+            type=types.choice("utc", "localtime", "timezone", "variable", "absolute"),
+            always=True,
+            note="accepted as libvirt does: no offset changes a container's clock",
+        ),
+        Keep(path="@timezone", note=_NO_CLOCK),
+        Keep(path="@adjustment", note=_NO_CLOCK),
+        Keep(path="@basis", note=_NO_CLOCK),
+        Keep(path="@start", note=_NO_CLOCK),
+        Repeat(path="timer", field="timers", table=TIMER),
+    ),
+)

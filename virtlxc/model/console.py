@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.model.kept import Kept
+from virtlxc.xmlmap import REFUSED, Ignore, Keep, Kept, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +21,36 @@ class Console:
     path: str | None = None
     alias: str | None = None
     kept: tuple[Kept, ...] = ()
+
+
+CONSOLE_TYPES = types.choice(
+    "pty", "null", "vc", "dev", "file", "pipe", "stdio", "udp", "tcp", "unix", "spicevmc", "nmdm"
+)
+
+CONSOLE = Table(
+    "console",
+    Console,
+    (
+        Value(
+            path="@type",
+            field="type",
+            type=CONSOLE_TYPES,
+            always=True,
+            treatment=REFUSED,
+            served=("pty",),
+            note="only 'pty' can be started",
+        ),
+        Value(path="@tty", field="path", live=True),
+        Value(path="source/@path", field="path", live=True),
+        Keep(path="protocol", note="only a pty is a container's console"),
+        Keep(path="log", note="the output is in the domain's log and in the replay ring"),
+        Value(
+            path="target/@type",
+            field="target_type",
+            type=types.choice("lxc", "serial", "virtio", "xen", "uml", "openvz", "sclp", "sclplm"),
+        ),
+        Value(path="target/@port", field="target_port", type=types.UINT),
+        Value(path="alias/@name", field="alias", live=True),
+        Ignore(path="address"),
+    ),
+)

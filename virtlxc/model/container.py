@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.model.kept import Kept
+from virtlxc.xmlmap import Kept, Repeat, Table, Value, types
 
 URI = "urn:virtlxc:domain:1"
 
@@ -28,11 +28,11 @@ class FilesystemExtra:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rlimit:
-    """``name`` as in 'nofile'; None is unlimited."""
+    """``name`` as in 'nofile'; the limits are numbers or 'unlimited', None leaves them alone."""
 
     name: str
-    soft: int | None = None
-    hard: int | None = None
+    soft: str | None = None
+    hard: str | None = None
     kept: tuple[Kept, ...] = ()
 
 
@@ -68,3 +68,101 @@ class Container:
     def filesystem(self, target: str) -> FilesystemExtra | None:
         """What is said about the file system at ``target``, if anything."""
         return next((extra for extra in self.filesystems if extra.target == target), None)
+
+
+_NAMESPACE = {"virtlxc": URI}
+
+
+def _options(text: str) -> tuple[str, ...]:
+    options = tuple(text.split(","))
+    if not all(options) or any(set(option) & set(" /") for option in options):
+        raise ValueError(text)
+    return options
+
+
+OPTIONS = types.Type(
+    allowed="mount options separated by commas, such as noexec,nosuid",
+    parse=_options,
+    format=",".join,
+)
+CPU_LIMIT = types.matching(
+    r"vcpu|(?=.*[1-9])[0-9]{1,5}(\.[0-9]{1,3})?", "'vcpu', or a number of processors such as 1.5"
+)
+LIMIT = types.matching(r"unlimited|[0-9]{1,19}", "a whole number, or 'unlimited'")
+LIMIT_NAMES = types.choice(
+    *("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile"),
+    *("nproc", "rss", "rtprio", "rttime", "sigpending", "stack"),
+)
+
+FILESYSTEM_EXTRA = Table(
+    "virtlxc:filesystem",
+    FilesystemExtra,
+    (
+        Value(path="@target", field="target", type=types.PATH),
+        Value(path="@idmap", field="idmap", type=types.choice("mount", "none")),
+        Value(path="@options", field="options", type=OPTIONS),
+        Value(path="@optional", field="optional", type=types.YES_NO),
+        Value(
+            path="@propagation",
+            field="propagation",
+            type=types.choice("private", "slave", "shared"),
+        ),
+    ),
+    namespaces=_NAMESPACE,
+)
+
+RLIMIT = Table(
+    "virtlxc:rlimit",
+    Rlimit,
+    (
+        Value(path="@name", field="name", type=LIMIT_NAMES),
+        Value(path="@soft", field="soft", type=LIMIT),
+        Value(path="@hard", field="hard", type=LIMIT),
+    ),
+    namespaces=_NAMESPACE,
+)
+
+SYSCTL = Table(
+    "virtlxc:sysctl",
+    Sysctl,
+    (
+        Value(
+            path="@name",
+            field="name",
+            type=types.matching(r"[a-z0-9_-]+([./][A-Za-z0-9_:-]+)+", "a name with dots"),
+        ),
+        Value(path="@value", field="value"),
+    ),
+    namespaces=_NAMESPACE,
+)
+
+CONTAINER = Table(
+    "virtlxc:container",
+    Container,
+    (
+        Value(path="@nesting", field="nesting", type=types.YES_NO),
+        Value(path="virtlxc:pids/@limit", field="pids_limit", type=types.integer(1, 2**22)),
+        Value(
+            path="virtlxc:cgroup/@view",
+            field="cgroup_view",
+            type=types.choice("v2", "v1", "none"),
+        ),
+        Value(path="virtlxc:cpu/@limit", field="cpu_limit", type=CPU_LIMIT),
+        Value(
+            path="virtlxc:memory/virtlxc:low",
+            field="memory_low",
+            type=types.size("KiB"),
+            unit="unit",
+        ),
+        Value(
+            path="virtlxc:memory/virtlxc:min",
+            field="memory_min",
+            type=types.size("KiB"),
+            unit="unit",
+        ),
+        Repeat(path="virtlxc:filesystem", field="filesystems", table=FILESYSTEM_EXTRA),
+        Repeat(path="virtlxc:rlimit", field="rlimits", table=RLIMIT),
+        Repeat(path="virtlxc:sysctl", field="sysctls", table=SYSCTL),
+    ),
+    namespaces=_NAMESPACE,
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.model.kept import Kept
+from virtlxc.xmlmap import KEPT, REFUSED, Flag, Keep, Kept, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +22,42 @@ class Disk:
     driver_format: str | None = None
     driver_cache: str | None = None
     kept: tuple[Kept, ...] = ()
+
+
+_BUS = "a container sees a device node: there is no bus"
+
+DISK = Table(
+    "disk",
+    Disk,
+    (
+        Value(
+            path="@type",
+            field="type",
+            type=types.choice("block", "file", "dir", "network", "volume", "nvme", "vhostuser"),
+            treatment=REFUSED,
+            note="the device does not appear in the container",
+            always=True,
+        ),
+        Value(
+            path="@device",
+            field="device",
+            type=types.choice("disk", "cdrom", "floppy", "lun"),
+            always=True,
+        ),
+        Value(path="driver/@name", field="driver_name"),
+        Value(path="driver/@type", field="driver_format"),
+        Value(path="driver/@cache", field="driver_cache"),
+        Value(path="source/@dev", field="source", when=("type", ("block",))),
+        Value(path="source/@file", field="source", when=("type", ("file",))),
+        Value(path="target/@dev", field="target", type=types.NOT_EMPTY),
+        Value(path="target/@bus", field="bus", treatment=KEPT, note=_BUS),
+        Keep(path="iotune", note="use <blkiotune>"),
+        Flag(path="readonly", field="readonly"),
+        Keep(path="shareable"),
+        Keep(path="transient"),
+        Keep(path="serial", note=_BUS),
+        Keep(path="boot", note=_BUS),
+        Keep(path="alias"),
+        Keep(path="address", note=_BUS),
+    ),
+)

@@ -16,9 +16,9 @@ from virtlxc.model.filesystem import Filesystem
 from virtlxc.model.hostdev import Hostdev
 from virtlxc.model.idmap import IdMap
 from virtlxc.model.interface import Interface
-from virtlxc.model.kept import Kept
 from virtlxc.model.memory import MemTune
 from virtlxc.model.share import Share
+from virtlxc.xmlmap.kept import Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

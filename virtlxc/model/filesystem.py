@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.model.kept import Kept
+from virtlxc.xmlmap import KEPT, REFUSED, Flag, Ignore, Keep, Kept, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +32,75 @@ class Filesystem:
     space_hard_limit_bytes: int | None = None
     space_soft_limit_bytes: int | None = None
     kept: tuple[Kept, ...] = ()
+
+
+TYPES = types.choice("mount", "template", "file", "block", "ram", "bind", "volume")
+MODE = types.matching(r"0?[0-7]{3,4}", "an octal mode such as 0640")
+_SHARED = "for folders that are shared with a virtual machine"
+
+FILESYSTEM = Table(
+    "filesystem",
+    Filesystem,
+    (
+        Value(
+            path="@type",
+            field="type",
+            type=TYPES,
+            always=True,
+            treatment=REFUSED,
+            served=("mount", "bind", "ram"),
+            note="only mount, bind and ram can be started",
+        ),
+        Value(
+            path="@accessmode",
+            field="accessmode",
+            type=types.choice("passthrough", "mapped", "squash"),
+            treatment=KEPT,
+            served=("passthrough",),
+            note="every folder is passed through",
+        ),
+        Keep(path="@model", note=_SHARED),
+        Keep(path="@multidevs", note=_SHARED),
+        Value(path="@fmode", field="fmode", type=MODE, treatment=KEPT, note=_SHARED),
+        Value(path="@dmode", field="dmode", type=MODE, treatment=KEPT, note=_SHARED),
+        Value(path="driver/@type", field="driver_type"),
+        Value(path="driver/@format", field="driver_format"),
+        Keep(path="driver/@name", note=_SHARED),
+        Keep(path="driver/@wrpolicy", note=_SHARED),
+        Keep(path="driver/@queue", note=_SHARED),
+        Keep(path="binary", note=_SHARED),
+        Value(path="source/@dir", field="source", when=("type", ("mount", "bind"))),
+        Value(path="source/@dev", field="source", when=("type", ("block",))),
+        Value(path="source/@file", field="source", when=("type", ("file",))),
+        Value(path="source/@name", field="source", when=("type", ("template",))),
+        Value(
+            path="source/@usage",
+            field="usage_kib",
+            type=types.size("KiB"),
+            unit="units",
+            when=("type", ("ram",)),
+        ),
+        Value(path="source/@pool", field="source_pool", when=("type", ("volume",))),
+        Value(path="source/@volume", field="source_volume", when=("type", ("volume",))),
+        Value(path="target/@dir", field="target"),
+        Flag(path="readonly", field="readonly"),
+        Keep(path="alias"),
+        Ignore(path="address"),
+        Value(
+            path="space_hard_limit",
+            field="space_hard_limit_bytes",
+            type=types.size("bytes", default="bytes"),
+            unit="unit",
+            treatment=REFUSED,
+            note="quotas of folders are not set up",
+        ),
+        Value(
+            path="space_soft_limit",
+            field="space_soft_limit_bytes",
+            type=types.size("bytes", default="bytes"),
+            unit="unit",
+            treatment=KEPT,
+            note="quotas of folders are not set up",
+        ),
+    ),
+)

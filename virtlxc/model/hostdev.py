@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.model.address import Ip, Route
-from virtlxc.model.kept import Kept
+from virtlxc.model.address import IP, ROUTE, Ip, Route
+from virtlxc.xmlmap import REFUSED, Keep, Kept, Repeat, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,62 @@ class Hostdev:
     product: int | None = None
     bus: int | None = None
     device: int | None = None
+    managed: bool = False
     startup_policy: str | None = None
     ips: tuple[Ip, ...] = ()
     routes: tuple[Route, ...] = ()
     kept: tuple[Kept, ...] = ()
+
+
+_USB_ID = types.number_any_base(4, 0xFFFF)
+
+HOSTDEV = Table(
+    "hostdev",
+    Hostdev,
+    (
+        Value(
+            path="@mode",
+            field="mode",
+            type=types.choice("subsystem", "capabilities"),
+            always=True,
+            treatment=REFUSED,
+            note="the device does not appear in the container",
+        ),
+        Value(
+            path="@type",
+            field="type",
+            type=types.choice("usb", "pci", "scsi", "scsi_host", "mdev", "storage", "misc", "net"),
+            always=True,
+        ),
+        Value(
+            path="@managed",
+            field="managed",
+            type=types.YES_NO,
+            always=True,
+            when=("mode", ("subsystem",)),
+        ),
+        Value(
+            path="source/@startupPolicy",
+            field="startup_policy",
+            type=types.choice("mandatory", "requisite", "optional"),
+        ),
+        Value(path="source/vendor/@id", field="vendor", type=_USB_ID),
+        Value(path="source/product/@id", field="product", type=_USB_ID),
+        Value(path="source/address/@bus", field="bus", type=types.UINT, when=("type", ("usb",))),
+        Value(
+            path="source/address/@device",
+            field="device",
+            type=types.UINT,
+            when=("type", ("usb",)),
+        ),
+        Value(path="source/block", field="source", when=("type", ("storage",))),
+        Value(path="source/char", field="source", when=("type", ("misc",))),
+        Value(path="source/interface", field="source", when=("type", ("net",))),
+        Repeat(path="ip", field="ips", table=IP),
+        Repeat(path="route", field="routes", table=ROUTE),
+        Keep(path="boot", note="for virtual machines"),
+        Keep(path="rom", note="for virtual machines"),
+        Keep(path="alias"),
+        Keep(path="address", note="for virtual machines"),
+    ),
+)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from virtlxc.model.address import Ip, Route
-from virtlxc.model.bandwidth import Bandwidth
-from virtlxc.model.kept import Kept
+from virtlxc.model.address import IP, ROUTE, Ip, Route
+from virtlxc.model.bandwidth import BANDWIDTH, Bandwidth
+from virtlxc.xmlmap import KEPT, REFUSED, Ignore, Keep, Kept, Object, Repeat, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class Interface:
     :func:`virtlxc.model.complete`. ``target`` is the host's end (None: generated), ``guest`` the
     name inside (None: eth0, eth1 ...). ``ips`` and ``routes`` are set inside, ``host_ips`` and
     ``host_routes`` on the host's end ('ethernet' only). ``link_state``: 'up', 'down' or None.
+    ``guest_actual`` and ``bridge`` exist only while the domain runs.
     """
 
     type: str
@@ -37,5 +39,119 @@ class Interface:
     bandwidth: Bandwidth | None = None
     script: str | None = None
     guest_actual: str | None = None
-    alias: str | None = None
+    bridge: str | None = None
     kept: tuple[Kept, ...] = ()
+
+
+def _mac(text: str) -> str:
+    """Lower case, two digits each, as libvirt writes it."""
+    pairs = text.split(":")
+    if len(pairs) != 6 or not all(1 <= len(pair) <= 2 for pair in pairs):
+        raise ValueError(text)
+    return ":".join(f"{int(pair, 16):02x}" for pair in pairs)
+
+
+TYPES = types.choice(
+    *("user", "ethernet", "vhostuser", "server", "client", "mcast", "network", "bridge"),
+    *("internal", "direct", "hostdev", "udp", "vdpa"),
+)
+MAC = types.Type(
+    allowed="six pairs of hexadecimal digits with colons, such as 52:54:00:12:34:56",
+    parse=_mac,
+)
+_CARD = "a container's card is a veth or a macvlan: there is nothing to set"
+# What libvirt makes up itself comes in from a running domain's XML, and means "generate one".
+_GENERATED = ("vnet", "veth", "macvlan", "macvtap")
+
+
+def _make(values: dict[str, Any]) -> Interface:
+    target = values.get("target")
+    if target is not None and any(
+        target.startswith(prefix) and target[len(prefix) :].isdecimal() for prefix in _GENERATED
+    ):
+        values["target"] = None
+    return Interface(**values)
+
+
+def _isolated(element: Any) -> bool:
+    return bool(element.get("isolated") == "yes")
+
+
+INTERFACE = Table(
+    "interface",
+    Interface,
+    (
+        Value(
+            path="@type",
+            field="type",
+            type=TYPES,
+            always=True,
+            treatment=REFUSED,
+            served=("bridge", "network", "ethernet"),
+            note="only bridge, network and ethernet can be started",
+        ),
+        Keep(path="@trustGuestRxFilters", note=_CARD),
+        Keep(path="@managed", note=_CARD),
+        Value(path="mac/@address", field="mac", type=MAC),
+        Keep(path="mac/@type", note=_CARD),
+        Keep(path="mac/@check", note=_CARD),
+        Value(path="source/@network", field="source", when=("type", ("network",))),
+        Value(
+            path="source/@portgroup",
+            field="portgroup",
+            when=("type", ("network",)),
+            treatment=KEPT,
+            note="networks have no port groups",
+        ),
+        Value(path="source/@bridge", field="source", when=("type", ("bridge",))),
+        Value(path="source/@bridge", field="bridge", when=("type", ("network",)), live=True),
+        Value(path="source/@dev", field="source", when=("type", ("direct",))),
+        Value(
+            path="source/@mode",
+            field="source_mode",
+            type=types.choice("vepa", "private", "bridge", "passthrough"),
+            when=("type", ("direct",)),
+        ),
+        Ignore(path="source/@portid"),
+        Repeat(path="source/ip", field="host_ips", table=IP),
+        Repeat(path="source/route", field="host_routes", table=ROUTE),
+        Keep(path="vlan", treatment=REFUSED, note="ports are not put into VLANs"),
+        Keep(path="virtualport", treatment=REFUSED, note="Open vSwitch ports are not set up"),
+        Object(
+            path="bandwidth",
+            field="bandwidth",
+            table=BANDWIDTH,
+            treatment=REFUSED,
+            note="traffic is not limited",
+        ),
+        Keep(
+            path="port",
+            treatment=REFUSED,
+            protects=_isolated,
+            note="refused when isolated='yes': ports are not isolated",
+        ),
+        Repeat(path="ip", field="ips", table=IP),
+        Repeat(path="route", field="routes", table=ROUTE),
+        Value(path="script/@path", field="script", treatment=REFUSED, note="scripts are not run"),
+        Keep(path="downscript", treatment=REFUSED, note="scripts are not run"),
+        Keep(path="backenddomain", note=_CARD),
+        Value(path="target/@dev", field="target", type=types.LINK),
+        Keep(path="target/@managed", note=_CARD),
+        Value(path="guest/@dev", field="guest", type=types.LINK),
+        Value(path="guest/@actual", field="guest_actual", live=True),
+        Value(path="model/@type", field="model", treatment=KEPT, note=_CARD),
+        Keep(path="driver", note=_CARD),
+        Keep(path="backend", note=_CARD),
+        Keep(path="filterref", treatment=REFUSED, note="packet filters are not set up"),
+        Keep(path="tune", note=_CARD),
+        Value(path="link/@state", field="link_state", type=types.choice("up", "down")),
+        Value(path="mtu/@size", field="mtu", type=types.integer(68, 65535)),
+        Keep(path="coalesce", note=_CARD),
+        Keep(path="teaming", note=_CARD),
+        Keep(path="boot", note=_CARD),
+        Keep(path="rom", note=_CARD),
+        Keep(path="alias"),
+        Keep(path="address", note=_CARD),
+    ),
+    make=_make,
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.model.kept import Kept
+from virtlxc.xmlmap import Keep, Kept, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,3 +18,19 @@ class MemTune:
     soft_limit: int | None = None
     swap_hard_limit: int | None = None
     kept: tuple[Kept, ...] = ()
+
+
+def _limit(name: str) -> Value:
+    return Value(path=name, field=name, type=types.size("KiB"), unit="unit")
+
+
+MEMTUNE = Table(
+    "memtune",
+    MemTune,
+    (
+        _limit("hard_limit"),
+        _limit("soft_limit"),
+        Keep(path="min_guarantee", note="ignored by libvirt too: use <virtlxc:memory>"),
+        _limit("swap_hard_limit"),
+    ),
+)

@@ -1,0 +1,66 @@
+"""What a definition leaves out and a stored domain has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from virtlxc.model.console import Console
+from virtlxc.model.document import EMULATOR
+from virtlxc.model.domain import Domain
+from virtlxc.model.filesystem import Filesystem
+from virtlxc.model.interface import Interface
+
+MAC_PREFIX = "52:54:00"
+"""What libvirt's LXC driver generates: it sets no prefix of its own."""
+
+
+def complete(
+    domain: Domain,
+    *,
+    new_uuid: Callable[[], str],
+    new_mac: Callable[[], str],
+    arch: str | None = None,
+) -> Domain:
+    """The domain with uuid, MACs, architecture, emulator and a console, as libvirt fills them in.
+
+    ``new_uuid`` and ``new_mac`` make values; a MAC that the domain already has is asked for again.
+    ``arch`` is the host's when None.
+    """
+    consoles = domain.consoles or (Console(),)
+    return replace(
+        domain,
+        uuid=domain.uuid or new_uuid(),
+        emulator=domain.emulator or EMULATOR,
+        os=replace(domain.os, arch=domain.os.arch or arch or os.uname().machine),
+        filesystems=tuple(_filesystem(fs) for fs in domain.filesystems),
+        interfaces=_interfaces(domain.interfaces, new_mac),
+        consoles=tuple(
+            replace(console, target_type=console.target_type or "lxc") for console in consoles
+        ),
+    )
+
+
+def _filesystem(fs: Filesystem) -> Filesystem:
+    driver = fs.driver_type
+    if fs.type == "file" and driver is None:
+        driver = "loop" if fs.driver_format in (None, "raw") else "nbd"
+    return replace(fs, accessmode=fs.accessmode or "passthrough", driver_type=driver)
+
+
+def _interfaces(
+    interfaces: tuple[Interface, ...], new_mac: Callable[[], str]
+) -> tuple[Interface, ...]:
+    taken = {interface.mac for interface in interfaces}
+    done = []
+    for interface in interfaces:
+        mac = interface.mac
+        while mac is None or (interface.mac is None and mac in taken):
+            mac = new_mac()
+        taken.add(mac)
+        mode = interface.source_mode
+        if interface.type == "direct" and mode is None:
+            mode = "vepa"
+        done.append(replace(interface, mac=mac, source_mode=mode))
+    return tuple(done)

@@ -1,0 +1,62 @@
+"""Reading untrusted XML: no document types, no entities, no network, bounded size and depth."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from virtlxc.errors import Code, From, VirtlxcError
+
+MOST_BYTES = 4 * 1024 * 1024
+"""What fits a string of libvirt's RPC; a domain has a few KiB."""
+
+
+def error(message: str) -> VirtlxcError:
+    return VirtlxcError(message, Code.XML_ERROR, From.XML)
+
+
+def read(text: str | bytes, root: str) -> etree._Element:
+    """The root element, which must be ``<root>``; comments and processing instructions are gone.
+
+    Raises VirtlxcError (XML_ERROR) for what is too large, too deep, not well formed, has a document
+    type, or has another root element.
+    """
+    if len(text) > MOST_BYTES:
+        raise error(
+            f"the {root} XML has {len(text)} bytes, more than the {MOST_BYTES} that are read"
+        )
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if b"<!DOCTYPE" in data:
+        raise _no_doctype(root)
+    parser = etree.XMLParser(
+        encoding="utf-8" if isinstance(text, str) else None,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        element = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as cause:
+        raise error(_syntax(root, cause)) from None
+    # A document in UTF-16 passes the look at its bytes above.
+    if element.getroottree().docinfo.internalDTD is not None:
+        raise _no_doctype(root)
+    if element.tag != root:
+        shown = etree.QName(element).localname if element.tag else ""
+        raise error(f"line {element.sourceline}: the root element is <{shown}>, not <{root}>")
+    return element
+
+
+def _no_doctype(root: str) -> VirtlxcError:
+    return error(f"the {root} XML has a document type (<!DOCTYPE ...>); remove it: none is read")
+
+
+def _syntax(root: str, cause: etree.XMLSyntaxError) -> str:
+    message = cause.msg or "empty document"
+    if "xcessive depth" in message:
+        return f"line {cause.lineno}: the {root} XML is nested too deeply (256 levels are read)"
+    if "Resource limit" in message or "xmlSAX2Characters: huge" in message:
+        return f"line {cause.lineno}: the {root} XML has a text that is too long"
+    return f"the {root} XML is not well formed: {message}"
