@@ -33,9 +33,11 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 # Longest prefix first: which room a module stands in.
 ROOMS = (
-    ("virtlxc.rpc.server", "server"),
-    ("virtlxc.rpc.handlers", "server"),
-    ("virtlxc.rpc", "wire"),
+    ("virtlxc.rpc.client", "wire"),
+    ("virtlxc.rpc.codec", "wire"),
+    ("virtlxc.rpc.wire", "wire"),
+    ("virtlxc.rpc.tables", "wire"),
+    ("virtlxc.rpc", "server"),
     ("virtlxc.daemon", "daemon"),
     ("virtlxc.cli", "cli"),
     ("virtlxc.__main__", "cli"),
