@@ -20,11 +20,15 @@ class Ip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The network ``address``/``prefix`` is reached through ``gateway``."""
+    """The network ``address``/``prefix`` is reached through ``gateway``.
+
+    ``family`` is None when the document leaves it to be seen from the address; ``netmask`` is the
+    IPv4 way to say ``prefix``.
+    """
 
     address: str
     gateway: str
-    family: str = "ipv4"
+    family: str | None = None
     prefix: int | None = None
     netmask: str | None = None
     metric: int | None = None
@@ -49,7 +53,7 @@ ROUTE = Table(
     "route",
     Route,
     (
-        Value(path="@family", field="family", type=FAMILY, always=True),
+        Value(path="@family", field="family", type=FAMILY),
         Value(path="@address", field="address", type=types.IP),
         Value(path="@netmask", field="netmask", type=types.IP),
         Value(path="@prefix", field="prefix", type=PREFIX),

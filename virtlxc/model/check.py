@@ -174,7 +174,7 @@ def _address(where: str, name: str, text: str | None, of: Ip | Route) -> Iterato
         return
     tag = "ip" if isinstance(of, Ip) else "route"
     address = ipaddress.ip_address(text)
-    if of.family != f"ipv{address.version}":
+    if of.family not in (None, f"ipv{address.version}"):
         yield f"{where}: <{tag} {name}='{text}'> is not of the family '{of.family}'"
     if of.prefix is not None and of.prefix > address.max_prefixlen:
         yield f"{where}: the prefix {of.prefix} of '{text}' is more than {address.max_prefixlen}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from virtlxc.model.console import Console
+from virtlxc.model.disk import Disk
 from virtlxc.model.document import EMULATOR
 from virtlxc.model.domain import Domain
 from virtlxc.model.filesystem import Filesystem
@@ -34,6 +35,7 @@ def complete(
         uuid=domain.uuid or new_uuid(),
         emulator=domain.emulator or EMULATOR,
         os=replace(domain.os, arch=domain.os.arch or arch or os.uname().machine),
+        disks=tuple(_disk(disk) for disk in domain.disks),
         filesystems=tuple(_filesystem(fs) for fs in domain.filesystems),
         interfaces=_interfaces(domain.interfaces, new_mac),
         consoles=tuple(
@@ -42,11 +44,17 @@ def complete(
     )
 
 
+# By the beginning of the name below /dev, as in libvirt.
+_BUSES = {"sd": "scsi", "vd": "virtio", "hd": "ide", "xvd": "xen", "fd": "fdc", "ubd": "uml"}
+
+
 def _filesystem(fs: Filesystem) -> Filesystem:
-    driver = fs.driver_type
-    if fs.type == "file" and driver is None:
-        driver = "loop" if fs.driver_format in (None, "raw") else "nbd"
-    return replace(fs, accessmode=fs.accessmode or "passthrough", driver_type=driver)
+    return replace(fs, accessmode=fs.accessmode or "passthrough")
+
+
+def _disk(disk: Disk) -> Disk:
+    bus = next((bus for start, bus in _BUSES.items() if disk.target.startswith(start)), None)
+    return replace(disk, bus=disk.bus or bus)
 
 
 def _interfaces(

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from virtlxc.xmlmap import KEPT, Keep, Kept, Table, Value, types
 
-CPUSET = types.matching(
-    r"\s*\^?[0-9]+(-[0-9]+)?(\s*,\s*\^?[0-9]+(-[0-9]+)?)*\s*",
-    "numbers and ranges, such as 0-3,^2,7",
-)
+MOST_PROCESSORS = 16384
+
+
+def _numbers(text: str) -> str:
+    """A set of numbers in its shortest form: '0,1-2,^2' is '0-1'."""
+    chosen: set[int] = set()
+    for part in text.replace(" ", "").split(","):
+        match = re.fullmatch(r"(\^?)([0-9]+)(?:-([0-9]+))?", part, re.ASCII)
+        if not match:
+            raise ValueError(text)
+        first, last = int(match[2]), int(match[3] or match[2])
+        if last < first or last >= MOST_PROCESSORS:
+            raise ValueError(text)
+        numbers = range(first, last + 1)
+        chosen = chosen.difference(numbers) if match[1] else chosen.union(numbers)
+    if not chosen:
+        raise ValueError(text)
+    return ",".join(_runs(sorted(chosen)))
+
+
+def _runs(numbers: list[int]) -> Iterator[str]:
+    start = numbers[0]
+    for here, after in zip(numbers, [*numbers[1:], None], strict=True):
+        if after != here + 1:
+            yield str(start) if start == here else f"{start}-{here}"
+            start = after if after is not None else here
+
+
+CPUSET = types.Type(allowed="numbers and ranges, such as 0-3,^2,7", parse=_numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ class Filesystem:
 
     ``type``: 'mount' (``source`` is a folder or file of the host), 'bind' (a path inside the
     container), 'ram' (``usage_kib`` is its size, ``source`` is None), 'block' (a device of the
-    host), 'file' (an image of the host; ``driver_type`` 'loop' or 'nbd', ``driver_format``),
-    'template', 'volume' (``source_pool`` and ``source_volume``).
+    host), 'file' (an image of the host; ``driver_type`` 'loop' or 'nbd', by ``driver_format`` when
+    None), 'template', 'volume' (``source_pool`` and ``source_volume``).
     """
 
     type: str = "mount"
@@ -35,7 +35,16 @@ class Filesystem:
 
 
 TYPES = types.choice("mount", "template", "file", "block", "ram", "bind", "volume")
-MODE = types.matching(r"0?[0-7]{3,4}", "an octal mode such as 0640")
+
+
+def _mode(text: str) -> str:
+    mode = int(text, 8)
+    if not 0 <= mode <= 0o777:
+        raise ValueError(text)
+    return f"{mode:04o}"
+
+
+MODE = types.Type(allowed="an octal mode up to 0777, such as 0640", parse=_mode)
 _SHARED = "for folders that are shared with a virtual machine"
 
 FILESYSTEM = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.xmlmap import Keep, Kept, Table, Value, types
+from virtlxc.xmlmap import KEPT, Kept, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,7 @@ class MemTune:
 
     hard_limit: int | None = None
     soft_limit: int | None = None
+    min_guarantee: int | None = None
     swap_hard_limit: int | None = None
     kept: tuple[Kept, ...] = ()
 
@@ -30,7 +31,14 @@ MEMTUNE = Table(
     (
         _limit("hard_limit"),
         _limit("soft_limit"),
-        Keep(path="min_guarantee", note="ignored by libvirt too: use <virtlxc:memory>"),
+        Value(
+            path="min_guarantee",
+            field="min_guarantee",
+            type=types.size("KiB"),
+            unit="unit",
+            treatment=KEPT,
+            note="ignored by libvirt too; <virtlxc:memory> has low and min",
+        ),
         _limit("swap_hard_limit"),
     ),
 )
