@@ -1,0 +1,210 @@
+"""From a packet to the handler and back to a packet: checks, errors, the audit line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from virtlxc.driver.ref import Ref
+from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
+from virtlxc.rpc import registry, wire
+from virtlxc.rpc.codec import DecodeError
+from virtlxc.rpc.registry import Call, Handler, Later
+from virtlxc.rpc.tables import PROGRAMS
+
+if TYPE_CHECKING:
+    from virtlxc.driver.driver import Driver
+    from virtlxc.rpc.peer import Client
+
+_log = logging.getLogger(__name__)
+_audit = logging.getLogger("virtlxc.audit")
+
+_VERSIONS = dict(PROGRAMS.values())
+_REPLY_TYPES = (wire.CALL, wire.CALL_WITH_FDS)
+
+
+class Job:
+    """One call from its packet to its reply.
+
+    ``prepare`` and ``finish`` run on the event loop; ``perform`` where the handler wants to run.
+    """
+
+    def __init__(self, client: Client, driver: Driver, head: wire.Header) -> None:
+        self.client = client
+        self.head = head
+        self._driver = driver
+        self._call: Call | None = None
+        self._handler: Handler | None = None
+        self._values: tuple[Any, ...] = ()
+        self._reply = b""
+        self.stream: socket.socket | None = None
+        self.later: Later | None = None
+
+    def prepare(self, payload: bytes, fds: list[int]) -> Handler | None:
+        """Finds and checks everything before the handler; None when the reply is an error."""
+        try:
+            handler = self._handler = self._find()
+            self._call = Call(self.client, self._driver, handler.procedure, fds)
+            try:
+                values = handler.procedure.args.decode(payload)
+            except DecodeError as error:
+                raise VirtlxcError(
+                    f"Unable to decode message payload: {error}", Code.RPC, From.RPC
+                ) from None
+            self._values = tuple([_as_ref(value) for value in values])
+            registry.check_flags(handler, values)
+        except VirtlxcError as error:
+            _close_all(fds)
+            self._fail(error)
+            return None
+        return handler
+
+    def perform(self) -> None:
+        """Runs the handler and keeps its reply, or the error in its place."""
+        handler, call = self._handler, self._call
+        assert handler is not None
+        assert call is not None
+        try:
+            self._accept(handler.function(call, *self._values))
+        except Exception as error:
+            self._fail(error)
+        finally:
+            _close_all(call.fds)
+        if self.later is None:
+            self._write_audit()
+
+    def poll(self) -> bool:
+        """Asks the postponed handler again; True when there is a reply now."""
+        assert self.later is not None
+        try:
+            result = self.later.poll()
+            if result is None:
+                return False
+            self._accept(result)
+        except Exception as error:
+            self._fail(error)
+        self.later = None
+        return True
+
+    def finish(self) -> None:
+        """Sends the reply, and opens the stream if there is one."""
+        fds = self._call.out_fds if self._call is not None else None
+        self.client.reply(self._reply, fds)
+        if self.stream is not None:
+            self.client.open_stream(self.head, self.stream)
+
+    # The parts
+
+    def _find(self) -> Handler:
+        head = self.head
+        if _VERSIONS.get(head.program) != head.version:
+            raise VirtlxcError(
+                f"Cannot find program {head.program} version {head.version}", Code.RPC, From.RPC
+            )
+        if head.type not in _REPLY_TYPES:
+            raise VirtlxcError(f"Unexpected message type {head.type}", Code.RPC, From.RPC)
+        if head.status != wire.OK:
+            raise VirtlxcError(f"Unexpected message status {head.status}", Code.RPC, From.RPC)
+        handler = registry.find(head.program, head.proc)
+        if handler.needs_open and not self.client.opened:
+            raise VirtlxcError(
+                "internal error: connection not open", Code.INTERNAL_ERROR, From.RPC
+            )
+        marks = handler.procedure.marks
+        if self.client.readonly and "ro" not in marks:
+            name = registry.api_name(handler.procedure.name)
+            raise VirtlxcError(
+                f"operation forbidden: read only access prevents {name}",
+                Code.OPERATION_DENIED,
+                From.RPC,
+            )
+        if head.type == wire.CALL_WITH_FDS and "fds" not in marks:
+            raise VirtlxcError(
+                f"{handler.procedure.name} takes no descriptors", Code.RPC, From.RPC
+            )
+        return handler
+
+    def _accept(self, result: Any) -> None:
+        assert self._handler is not None
+        assert self._call is not None
+        row = self._handler.procedure
+        if isinstance(result, Later):
+            self.later = result
+            return
+        if isinstance(result, socket.socket):
+            self.stream = result
+            result = None
+        names = row.result.names
+        if not names:
+            values: tuple[Any, ...] = ()
+        elif len(names) == 1:
+            values = (result,)
+        else:
+            values = result
+        payload = row.result.encode(values)
+        fds = self._call.out_fds
+        type = wire.REPLY
+        if fds is not None:
+            type = wire.REPLY_WITH_FDS
+            payload = wire.with_fd_count(len(fds), payload)
+        self._reply = self.head.packet(type, wire.OK, payload)
+
+    def _fail(self, error: Exception) -> None:
+        if self._call is not None and self._call.out_fds is not None:
+            _close_all(self._call.out_fds)
+            self._call.out_fds = None
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
+        payload = error_payload(error, self._name())
+        # Errors of anything but calls have nowhere to go; the reply only ends the exchange.
+        self._reply = self.head.packet(wire.REPLY, wire.ERROR, payload)
+        self._error = error
+
+    _error: Exception | None = None
+
+    def _name(self) -> str:
+        if self._handler is not None:
+            return self._handler.procedure.name
+        return f"procedure {self.head.proc}"
+
+    def _write_audit(self) -> None:
+        assert self._handler is not None
+        marks = self._handler.procedure.marks
+        if marks & {"ro", "quiet"} or not self._handler.needs_open:
+            return
+        domain = next((value.name for value in self._values if isinstance(value, Ref)), "-")
+        result = "ok" if self._error is None else str(self._error)
+        _audit.info(
+            "uid=%d pid=%d call=%s domain=%s result=%s",
+            self.client.uid, self.client.pid, self._name(), domain, result,
+        )  # fmt: skip
+
+
+def error_payload(error: Exception, name: str) -> bytes:
+    """An error as the client gets it; one of ours goes to the log, with its trace."""
+    if isinstance(error, VirtlxcError):
+        return wire.error_payload(error.code, error.domain, error.message)
+    if isinstance(error, KernelRefused):
+        return wire.error_payload(Code.SYSTEM_ERROR, From.LXC, str(error))
+    _log.error("a mistake of virtlxc's in %s", name, exc_info=error)
+    return wire.error_payload(
+        Code.INTERNAL_ERROR,
+        From.LXC,
+        f"internal error: virtlxc made a mistake in {name}; its log has the trace "
+        "(journalctl -u virtlxc, or the daemon's stderr)",
+    )
+
+
+def _as_ref(value: Any) -> Any:
+    """A domain's reference in the form that the driver takes; everything else as it is."""
+    if type(value) is tuple and len(value) == 3 and isinstance(value[1], bytes):
+        return Ref(*value)
+    return value
+
+
+def _close_all(fds: list[int]) -> None:
+    while fds:
+        os.close(fds.pop())

@@ -1,0 +1,16 @@
+"""What answers each procedure, one file a subject: decode, one call of the driver's, encode."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_SUBJECTS = (
+    "connect", "lifecycle", "describe", "tuning", "statistics", "console", "events", "network",
+    "node", "absent", "own",
+)  # fmt: skip
+
+
+def load() -> None:
+    """Registers every handler."""
+    for subject in _SUBJECTS:
+        import_module(f"{__name__}.{subject}")

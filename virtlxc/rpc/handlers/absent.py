@@ -1,0 +1,118 @@
+"""Questions about what containers never have, with the true answer: there is none."""
+
+from __future__ import annotations
+
+from virtlxc.driver.ref import Ref
+from virtlxc.rpc.registry import Call, handles
+
+_NO_JOB = 0
+
+
+def _must_exist(call: Call, dom: Ref) -> None:
+    call.driver.domains.lookup_uuid(dom.uuid)
+
+
+@handles("DOMAIN_HAS_MANAGED_SAVE_IMAGE", fast=True, flags=0)
+def domain_has_managed_save_image(call: Call, dom: Ref, flags: int) -> int:
+    _must_exist(call, dom)
+    return 0
+
+
+@handles("DOMAIN_SNAPSHOT_NUM", fast=True)
+def domain_snapshot_num(call: Call, dom: Ref, flags: int) -> int:
+    _must_exist(call, dom)
+    return 0
+
+
+@handles("DOMAIN_SNAPSHOT_LIST_NAMES", fast=True)
+def domain_snapshot_list_names(call: Call, dom: Ref, maxnames: int, flags: int) -> list[str]:
+    _must_exist(call, dom)
+    return []
+
+
+@handles("DOMAIN_LIST_ALL_SNAPSHOTS", fast=True)
+def domain_list_all_snapshots(
+    call: Call, dom: Ref, need_results: int, flags: int
+) -> tuple[list[object], int]:
+    _must_exist(call, dom)
+    return [], 0
+
+
+@handles("DOMAIN_HAS_CURRENT_SNAPSHOT", fast=True, flags=0)
+def domain_has_current_snapshot(call: Call, dom: Ref, flags: int) -> int:
+    _must_exist(call, dom)
+    return 0
+
+
+@handles("DOMAIN_LIST_ALL_CHECKPOINTS", fast=True)
+def domain_list_all_checkpoints(
+    call: Call, dom: Ref, need_results: int, flags: int
+) -> tuple[list[object], int]:
+    _must_exist(call, dom)
+    return [], 0
+
+
+@handles("DOMAIN_GET_JOB_INFO", fast=True)
+def domain_get_job_info(call: Call, dom: Ref) -> tuple[int, ...]:
+    _must_exist(call, dom)
+    return (_NO_JOB, *(0,) * 11)
+
+
+@handles("DOMAIN_GET_JOB_STATS", fast=True, flags=0)
+def domain_get_job_stats(call: Call, dom: Ref, flags: int) -> tuple[int, list[object]]:
+    _must_exist(call, dom)
+    return _NO_JOB, []
+
+
+@handles("DOMAIN_GET_CONTROL_INFO", fast=True, flags=0)
+def domain_get_control_info(call: Call, dom: Ref, flags: int) -> tuple[int, int, int]:
+    """There is no monitor that could be occupied."""
+    _must_exist(call, dom)
+    return 0, 0, 0
+
+
+@handles("DOMAIN_GET_DISK_ERRORS", fast=True, flags=0)
+def domain_get_disk_errors(
+    call: Call, dom: Ref, maxerrors: int, flags: int
+) -> tuple[list[object], int]:
+    _must_exist(call, dom)
+    return [], 0
+
+
+@handles("CONNECT_NUM_OF_SECRETS", fast=True)
+def connect_num_of_secrets(call: Call) -> int:
+    return 0
+
+
+@handles("CONNECT_LIST_SECRETS", fast=True)
+def connect_list_secrets(call: Call, maxuuids: int) -> list[str]:
+    return []
+
+
+@handles("CONNECT_LIST_ALL_SECRETS", fast=True)
+def connect_list_all_secrets(call: Call, need_results: int, flags: int) -> tuple[list[object], int]:
+    return [], 0
+
+
+@handles("CONNECT_NUM_OF_NWFILTERS", fast=True)
+def connect_num_of_nwfilters(call: Call) -> int:
+    return 0
+
+
+@handles("CONNECT_LIST_NWFILTERS", fast=True)
+def connect_list_nwfilters(call: Call, maxnames: int) -> list[str]:
+    return []
+
+
+@handles("CONNECT_LIST_ALL_NWFILTERS", fast=True)
+def connect_list_all_nwfilters(
+    call: Call, need_results: int, flags: int
+) -> tuple[list[object], int]:
+    return [], 0
+
+
+@handles("CONNECT_LIST_ALL_NWFILTER_BINDINGS", fast=True)
+def connect_list_all_nwfilter_bindings(
+    call: Call, need_results: int, flags: int
+) -> tuple[list[object], int]:
+    return [], 0

@@ -1,0 +1,169 @@
+"""Our own program: what libvirt has no call for. :mod:`virtlxc.rpc.tables.own` tells what."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import Any
+
+from virtlxc import __version__
+from virtlxc.driver.ref import Ref
+from virtlxc.errors import Code, From, VirtlxcError
+from virtlxc.rpc.registry import Call, Later, handles
+from virtlxc.rpc.tables import OWN
+
+_LOG_MAX = 1 << 20
+_EXITED, _SIGNALED = 0, 1
+_numbers = itertools.count(1)
+
+
+@handles("VERSION", program=OWN, fast=True)
+def version(call: Call) -> tuple[str, int, str]:
+    return __version__, os.getpid(), call.driver.paths.root
+
+
+@handles("PLAN", program=OWN, flags=0)
+def plan(call: Call, xml: str | None, dom: tuple[str, bytes, int] | None, flags: int) -> str:
+    return call.driver.domains.plan(xml, Ref(*dom) if dom is not None else None)
+
+
+@handles("STATUS", program=OWN, fast=True)
+def status(call: Call, dom: Ref) -> str:
+    return call.driver.domains.status_text(dom)
+
+
+@handles("LOGS", program=OWN)
+def logs(call: Call, dom: Ref, offset: int, size: int) -> tuple[bytes, int]:
+    return call.driver.domains.logs(dom, offset, min(size or _LOG_MAX, _LOG_MAX))
+
+
+@handles("DEFINE", program=OWN)
+def define(call: Call, xml: str, flags: int) -> tuple[Ref, list[str]]:
+    found = call.driver.domains.define(xml, flags)
+    return found.ref, list(found.warnings)
+
+
+@handles("START_IGNORING", program=OWN)
+def start_ignoring(call: Call, dom: Ref, ignore: list[str], flags: int) -> Ref:
+    return call.driver.domains.start(
+        dom, flags, call.fds, ignore=frozenset(ignore), owner=call.peer
+    )
+
+
+@handles("SHUTDOWN", program=OWN)
+def shutdown(call: Call, dom: Ref, flags: int) -> str:
+    return call.driver.domains.shutdown(dom, flags)
+
+
+@handles("REBOOT", program=OWN)
+def reboot(call: Call, dom: Ref, flags: int) -> str:
+    return call.driver.domains.reboot(dom, flags)
+
+
+@handles("CONSOLE_RESIZE", program=OWN)
+def console_resize(call: Call, dom: Ref, dev_name: str | None, rows: int, columns: int) -> None:
+    call.driver.domains.resize_console(dom, dev_name, rows, columns)
+
+
+@handles("HOST_VALIDATE", program=OWN, flags=0)
+def host_validate(call: Call, flags: int) -> list[tuple[str, str, str, str]]:
+    return call.driver.host.validate()
+
+
+@handles("NETWORK_START", program=OWN, flags=0)
+def network_start(call: Call, net: tuple[str, bytes], flags: int) -> list[str]:
+    networks: Any = call.driver.networks
+    return list(networks.start(net))
+
+
+# Templates
+
+
+@handles("NEW", program=OWN, flags=0)
+def new(
+    call: Call, name: str, template: str, options: list[tuple[str, int, Any]], flags: int
+) -> tuple[Ref, list[str]]:
+    images: Any = call.driver.images
+    ref, messages = images.new(name, template, {key: value for key, _type, value in options})
+    return ref, list(messages)
+
+
+@handles("DELETE", program=OWN, flags=0)
+def delete(
+    call: Call, dom: Ref, options: list[tuple[str, int, Any]], flags: int
+) -> list[str]:
+    images: Any = call.driver.images
+    return list(images.delete(dom, {key: value for key, _type, value in options}))
+
+
+# Running a program inside
+
+
+@handles("EXEC_START", program=OWN, flags=0)
+def exec_start(
+    call: Call,
+    dom: Ref,
+    argv: list[str],
+    env: list[str],
+    cwd: str | None,
+    user: str | None,
+    group: str | None,
+    tty: int,
+    rows: int,
+    columns: int,
+    flags: int,
+) -> tuple[int, int]:
+    """The program runs until it ends, EXEC_CLOSE, or the end of this connection."""
+    if not argv:
+        raise VirtlxcError("cannot run a program: there is no name of one", Code.INVALID_ARG)
+    if not tty and len(call.fds) != 3:
+        raise VirtlxcError(
+            "cannot run a program: three descriptors must come with the call when it gets no "
+            f"terminal, not {len(call.fds)}",
+            Code.INVALID_ARG,
+            From.RPC,
+        )
+    request = {
+        "argv": argv,
+        "env": [list(pair.partition("=")[::2]) for pair in env],
+        "cwd": cwd,
+        "user": user,
+        "group": group,
+        "tty": {"rows": rows, "cols": columns} if tty else None,
+    }
+    running = call.driver.domains.exec(dom, request, call.fds)
+    number = next(_numbers)
+    call.peer.keep(number, running)
+    if running.master is not None:
+        call.out_fds = [os.dup(running.master)]
+    return number, running.pid
+
+
+@handles("EXEC_WAIT", program=OWN, fast=True)
+def exec_wait(call: Call, handle: int) -> Later:
+    running = _running(call, handle)
+
+    def poll() -> tuple[int, int] | None:
+        ended = running.poll()
+        if ended is None:
+            return None
+        how, number = ended
+        call.peer.drop(handle)
+        return (_EXITED if how == "exited" else _SIGNALED), number
+
+    return Later(running.fileno(), poll)
+
+
+@handles("EXEC_CLOSE", program=OWN, fast=True)
+def exec_close(call: Call, handle: int) -> None:
+    _running(call, handle)
+    call.peer.drop(handle)
+
+
+def _running(call: Call, handle: int) -> Any:
+    found = call.peer.kept.get(handle)
+    if found is None:
+        raise VirtlxcError(
+            f"this connection runs no program number {handle}", Code.INVALID_ARG, From.RPC
+        )
+    return found

@@ -1,0 +1,220 @@
+"""The daemon's side of the wire: sockets, clients, worker threads.
+
+One event loop reads, writes and answers what needs no waiting; calls that block go to worker
+threads, those marked ``high`` to threads of their own, so that a destroy never queues behind
+twenty slow starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from virtlxc.rpc import registry, wire
+from virtlxc.rpc.dispatch import Job
+from virtlxc.rpc.listen import listen_unix, remove_socket
+from virtlxc.rpc.peer import Client
+
+if TYPE_CHECKING:
+    from virtlxc.driver.driver import Driver
+
+_log = logging.getLogger(__name__)
+
+CLIENTS_MAX = 5000
+STRANGERS_MAX = 20
+WORKERS = 20
+_URGENT_WORKERS = 5
+_STRANGER_SECONDS = 10.0
+_NO_DESCRIPTORS_SECONDS = 1.0
+
+
+class _Listener:
+    """A listening socket; ``inode`` tells whether the name in the file system is still ours."""
+
+    def __init__(self, path: str, made: socket.socket, readonly: bool) -> None:
+        self.path = path
+        self.socket = made
+        self.readonly = readonly
+        self.inode = os.lstat(path).st_ino if path else 0
+
+
+class Server:
+    """Serves a driver. Made and used on the thread of ``loop``, which must be running."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        workers: int = WORKERS,
+        clients_max: int = CLIENTS_MAX,
+    ) -> None:
+        registry.load()
+        self.driver = driver
+        self.loop = loop
+        self._clients_max = clients_max
+        self._clients: set[Client] = set()
+        self._strangers: set[Client] = set()
+        self._listeners: list[_Listener] = []
+        self._accepting = False
+        self._workers = ThreadPoolExecutor(workers, "call")
+        self._urgent = ThreadPoolExecutor(_URGENT_WORKERS, "urgent")
+        self._unsubscribe = driver.events.subscribe(self._event_from_any_thread)
+        self._stopped = False
+
+    # Sockets
+
+    def listen(self, path: str, *, readonly: bool, gid: int = -1) -> None:
+        """Serves at ``path``: 0660 and the group ``gid``, or 0666 when read-only.
+
+        Raises VirtlxcError that names the process when another daemon answers there.
+        """
+        made = listen_unix(path, 0o666 if readonly else 0o660, gid)
+        self._add(_Listener(path, made, readonly))
+
+    def serve(self, made: socket.socket, *, readonly: bool) -> None:
+        """Serves a socket that somebody else made, as systemd does."""
+        made.setblocking(False)
+        self._add(_Listener("", made, readonly))
+
+    def _add(self, listener: _Listener) -> None:
+        self._listeners.append(listener)
+        if self._accepting:
+            self.loop.add_reader(listener.socket, self._accept, listener)
+        else:
+            self._accept_on()
+
+    def _accept_on(self) -> None:
+        if not self._accepting and not self._stopped and self._has_room():
+            self._accepting = True
+            for listener in self._listeners:
+                self.loop.add_reader(listener.socket, self._accept, listener)
+
+    def _accept_off(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            for listener in self._listeners:
+                self.loop.remove_reader(listener.socket)
+
+    def _has_room(self) -> bool:
+        return len(self._clients) < self._clients_max and len(self._strangers) < STRANGERS_MAX
+
+    def _accept(self, listener: _Listener) -> None:
+        try:
+            connected, _address = listener.socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                raise
+            # Trying again at once would only burn the processor until somebody leaves.
+            _log.error("cannot accept a connection: %s", os.strerror(error.errno))
+            self._accept_off()
+            self.loop.call_later(_NO_DESCRIPTORS_SECONDS, self._accept_on)
+            return
+        client = Client(self, connected, listener.readonly)
+        self._clients.add(client)
+        self._strangers.add(client)
+        self.loop.call_later(_STRANGER_SECONDS, self._drop_stranger, client)
+        if not self._has_room():
+            self._accept_off()
+
+    def _drop_stranger(self, client: Client) -> None:
+        if client in self._strangers:
+            _log.warning("process %d connected and said nothing: closing", client.pid)
+            client.close()
+
+    def client_opened(self, client: Client) -> None:
+        """The client has said what it wants, and does not count as a stranger any more."""
+        self._strangers.discard(client)
+        self._accept_on()
+
+    def client_gone(self, client: Client) -> None:
+        self._clients.discard(client)
+        self._strangers.discard(client)
+        if client.opened and not self._stopped:
+            self._workers.submit(self._owner_gone, client)
+        self._accept_on()
+
+    def _owner_gone(self, client: Client) -> None:
+        try:
+            self.driver.domains.owner_gone(client)
+        except Exception:
+            _log.exception("cannot clean up after process %d", client.pid)
+
+    @property
+    def client_count(self) -> int:
+        return len(self._clients)
+
+    # Calls
+
+    def dispatch(self, client: Client, head: wire.Header, payload: bytes, fds: list[int]) -> None:
+        """Answers a packet: here and now when that needs no waiting, else in a worker thread."""
+        job = Job(client, self.driver, head)
+        handler = job.prepare(payload, fds)
+        if handler is None:
+            job.finish()
+        elif handler.fast:
+            job.perform()
+            self._done(job)
+        else:
+            pool = self._urgent if "high" in handler.procedure.marks else self._workers
+            pool.submit(self._work, job)
+
+    def _work(self, job: Job) -> None:
+        job.perform()
+        try:
+            self.loop.call_soon_threadsafe(self._done, job)
+        except RuntimeError:
+            _log.info("a call ended after the server: nobody waits for its reply")
+
+    def _done(self, job: Job) -> None:
+        later = job.later
+        if later is None:
+            job.finish()
+        elif not job.client.closed:
+            # The program may have ended before anybody looked.
+            if job.poll():
+                job.finish()
+            else:
+                job.client.watch(later.fileno, lambda: self._poll(job, later.fileno))
+
+    def _poll(self, job: Job, fileno: int) -> None:
+        # The descriptor is closed by what polls it, so it must not be watched any more by then.
+        job.client.unwatch(fileno)
+        if job.poll():
+            job.finish()
+        elif not job.client.closed:
+            job.client.watch(fileno, lambda: self._poll(job, fileno))
+
+    # Events
+
+    def _event_from_any_thread(self, event: object) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self._tell, event)
+        except RuntimeError:
+            _log.debug("an event after the server's end: %r", event)
+
+    def _tell(self, event: object) -> None:
+        for client in list(self._clients):
+            client.tell(event)
+
+    # The end
+
+    def stop(self) -> None:
+        """Closes every socket; calls that run are let run, and their replies dropped."""
+        self._stopped = True
+        self._unsubscribe()
+        self._accept_off()
+        for listener in self._listeners:
+            remove_socket(listener.path, listener.socket, listener.inode)
+        self._listeners.clear()
+        for client in list(self._clients):
+            client.close()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._urgent.shutdown(wait=False, cancel_futures=True)
