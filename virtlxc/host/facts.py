@@ -1,0 +1,197 @@
+"""What is known about the host, as values that tests can build by hand.
+
+:class:`HostFacts` hold until the next boot, :class:`StartFacts` for one start. Both are JSON, so
+that the daemon can leave the former for ``virtlxc plan``. ``probe`` and ``gather`` find them out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from virtlxc.host.plain import from_plain, to_plain
+
+OLDEST_KERNEL = (5, 14)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CgroupFacts:
+    """``layout``: v2 (all controllers there), hybrid (cgroup2 beside v1), v1 (no cgroup2 mounted).
+
+    ``mount`` is where cgroup2 is mounted ('' for nowhere), ``controllers`` what it offers there;
+    ``v1`` maps controllers bound to v1, and ``name=systemd``, to their mount points.
+    ``io_weight_file`` is the file for the weight of block I/O, '' when the kernel has none;
+    ``swap`` says that swap is accounted; ``kill``, ``freeze`` and ``device_program`` that cgroup2
+    can do these things here.
+    """
+
+    layout: str
+    mount: str
+    controllers: tuple[str, ...] = ()
+    v1: Mapping[str, str] = field(default_factory=dict)
+    io_weight_file: str = ""
+    swap: bool = False
+    kill: bool = True
+    freeze: bool = True
+    device_program: bool = True
+
+    def version_of(self) -> dict[str, int]:
+        """Which version each controller is bound to."""
+        bound = {name: 1 for name in self.v1 if not name.startswith("name=")}
+        return bound | dict.fromkeys(self.controllers, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuFacts:
+    """``online`` is a list like ``0-3``; ``model`` and the counts are those of nodeinfo."""
+
+    online: str = "0"
+    count: int = 1
+    mhz: int = 0
+    nodes: int = 1
+    sockets: int = 1
+    cores: int = 1
+    threads: int = 1
+    mems: str = "0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """What holds until the next boot.
+
+    ``source``: 'probed' (by doing, as root), 'passive' (read from /proc and /sys) or 'made'.
+    ``idmapped`` says for each type of file system that was tried whether it takes idmapped mounts.
+    ``capabilities`` are our own, ``programs`` maps the names of outside programs to their paths.
+    ``memory_kib`` is all memory; ``user_namespaces`` how many may exist, 0 for none.
+    """
+
+    source: str = "made"
+    boot_id: str = ""
+    uuid: str = ""
+    hostname: str = ""
+    kernel: str
+    arch: str
+    cgroup: CgroupFacts
+    cpu: CpuFacts = field(default_factory=CpuFacts)
+    memory_kib: int
+    idmapped: Mapping[str, bool] = field(default_factory=dict)
+    capabilities: tuple[str, ...] = ()
+    lsms: tuple[str, ...] = ()
+    systemd: bool = False
+    user_namespaces: int = 0
+    pid_namespaces: int = 1
+    net_namespaces: int = 1
+    programs: Mapping[str, str] = field(default_factory=dict)
+    filesystems: tuple[str, ...] = ()
+
+    @property
+    def kernel_version(self) -> tuple[int, int]:
+        """Major and minor number of the kernel."""
+        major, minor = self.kernel.split("-")[0].split(".")[:2]
+        return int(major), int(minor)
+
+    def to_json(self) -> str:
+        return json.dumps(to_plain(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> HostFacts:
+        """Raises ValueError or TypeError when ``text`` is not what :meth:`to_json` wrote."""
+        return from_plain(cls, json.loads(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What lies at one path of the host.
+
+    ``kind``: dir, file, block, char, fifo, socket or missing. ``fstype`` is the type of the file
+    system, ``device`` the numbers of a node.
+    """
+
+    path: str
+    kind: str
+    uid: int = 0
+    gid: int = 0
+    fstype: str = ""
+    device: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Init:
+    """The first program: what lies at its path inside the container.
+
+    ``found``: 'yes', 'no', 'unknown' (on something that is only there once mounted).
+    ``kind``: systemd, busybox, sysvinit, upstart, openrc, other. ``systemd`` is its version, 0 when
+    it is not systemd or not known. ``file_caps`` are the file's own capabilities, and
+    ``file_caps_effective`` whether the kernel insists on them.
+    """
+
+    path: str
+    found: str = "unknown"
+    executable: bool = True
+    kind: str = "other"
+    systemd: int = 0
+    file_caps: tuple[str, ...] = ()
+    file_caps_effective: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A virtual network: whether it is active, and its bridge."""
+
+    active: bool
+    bridge: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """A namespace of somebody else, or in ``problem`` why it cannot be had."""
+
+    path: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRoot:
+    """The host's own root, for a domain that has none.
+
+    ``mounts`` are the mount points below /usr, /etc and /opt, parents first; ``covered`` the
+    folders of data that such a domain must not see.
+    """
+
+    mounts: tuple[str, ...] = ()
+    covered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFacts:
+    """What holds for one start.
+
+    ``sources`` has an entry for each path of the host that the domain names, and ``inside`` the
+    kind (dir, file or missing) of each path inside its root that it binds. ``bridges`` and
+    ``links`` are names of the host's; ``shared`` is keyed by net, ipc, uts.
+    """
+
+    sources: tuple[Source, ...] = ()
+    inside: Mapping[str, str] = field(default_factory=dict)
+    init: Init
+    bridges: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    shared: Mapping[str, Shared] = field(default_factory=dict)
+    host_root: HostRoot = field(default_factory=HostRoot)
+
+    def source(self, path: str) -> Source:
+        """What is at ``path``; a path that was not looked at counts as missing."""
+        for source in self.sources:
+            if source.path == path:
+                return source
+        return Source(path=path, kind="missing")
+
+    def to_json(self) -> str:
+        return json.dumps(to_plain(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> StartFacts:
+        """Raises ValueError or TypeError when ``text`` is not what :meth:`to_json` wrote."""
+        return from_plain(cls, json.loads(text))

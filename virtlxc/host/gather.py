@@ -1,0 +1,243 @@
+"""Facts for one start: what lies at the paths that a domain names. Reads only.
+
+Paths inside a container's root are resolved by openat2 with RESOLVE_IN_ROOT, because a guest may
+have left links there that lead anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from virtlxc.host import inits, links
+from virtlxc.host.facts import HostRoot, Init, Network, Shared, Source, StartFacts
+from virtlxc.host.hierarchies import unescape
+from virtlxc.model import Domain, Filesystem, Share
+from virtlxc.runtime import syscalls
+
+_TIMERS = {"rtc": "/dev/rtc0", "hpet": "/dev/hpet"}
+_PROGRAM_TREES = ("/usr", "/etc", "/opt")
+
+# Top folders of the host that hold programs, or that a container gets its own of; all others are
+# data, and so is everything in /var but what is private.
+_NO_DATA = frozenset(
+    [
+        "bin",
+        "sbin",
+        "lib",
+        "lib32",
+        "lib64",
+        "libx32",
+        "usr",
+        "etc",
+        "opt",
+        "dev",
+        "proc",
+        "sys",
+        "run",
+        "tmp",
+        "var",
+    ]
+)
+_NO_DATA_VAR = frozenset({"tmp", "run", "lock"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What others know of: virtual networks, and the running domains' init pids by name."""
+
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    running: Mapping[str, int] = field(default_factory=dict)
+
+
+def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFacts:
+    """What a start of ``domain`` finds now. Never raises for what is missing: that is a fact."""
+    around = around or Surroundings()
+    named = {card.source for card in domain.interfaces if card.type == "network"}
+    names = _link_names(domain, around)
+    present = tuple(name for name in names if links.exists(name))
+    return StartFacts(
+        sources=tuple(look(path) for path in _paths(domain)),
+        inside=_inside(domain),
+        init=_init(domain),
+        bridges=tuple(name for name in present if links.is_bridge(name)),
+        links=present,
+        networks={name: network for name, network in around.networks.items() if name in named},
+        shared={share.kind: _shared(share, around) for share in domain.shares},
+        host_root=_host_root() if domain.root is None else HostRoot(),
+    )
+
+
+def _paths(domain: Domain) -> list[str]:
+    paths = [fs.source for fs in domain.filesystems if fs.type == "mount" and fs.source]
+    if domain.clock.offset == "localtime":
+        paths += [_TIMERS[timer.name] for timer in domain.clock.timers if timer.name in _TIMERS]
+    return list(dict.fromkeys(paths))
+
+
+def _link_names(domain: Domain, around: Surroundings) -> list[str]:
+    names: list[str | None] = []
+    for card in domain.interfaces:
+        names.append(card.target)
+        if card.type == "bridge":
+            names.append(card.source)
+        elif card.type == "network" and (network := around.networks.get(card.source or "")):
+            names.append(network.bridge)
+    return [name for name in dict.fromkeys(names) if name]
+
+
+_KINDS = {
+    stat.S_IFDIR: "dir",
+    stat.S_IFREG: "file",
+    stat.S_IFBLK: "block",
+    stat.S_IFCHR: "char",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+}
+
+
+def look(path: str) -> Source:
+    """What lies at a path of the host, links followed."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return Source(path=path, kind="missing")
+    return Source(
+        path=path,
+        kind=_KINDS.get(stat.S_IFMT(found.st_mode), "file"),
+        uid=found.st_uid,
+        gid=found.st_gid,
+        fstype=_fstype(path, found.st_dev),
+        device=(os.major(found.st_rdev), os.minor(found.st_rdev)),
+    )
+
+
+def _fstype(path: str, device: int) -> str:
+    """The type of the file system, by its device number; '' when no mount shows it."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    best = ("", "")
+    real = os.path.realpath(path)
+    for line in _mounts():
+        before, _, after = line.partition(" - ")
+        fields = before.split()
+        point = unescape(fields[4])
+        # btrfs gives each subvolume a device number of its own: there the longest point decides.
+        below = real == point or real.startswith(point.rstrip("/") + "/")
+        if fields[2] == wanted and below:
+            return after.split()[0]
+        if below and len(point) >= len(best[0]):
+            best = (point, after.split()[0])
+    return best[1]
+
+
+def _mounts() -> list[str]:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return file.read().splitlines()
+
+
+@contextlib.contextmanager
+def _tree(path: str) -> Iterator[int | None]:
+    """A descriptor of a folder of the host, None when it cannot be had."""
+    try:
+        fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield None
+        return
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _holder(domain: Domain, path: str) -> tuple[str | None, str]:
+    """The host folder that ``path`` of the container is in, and the path below it.
+
+    None when it is on something that only exists once the container runs.
+    """
+    best: Filesystem | None = None
+    for filesystem in domain.filesystems:
+        point = filesystem.target.rstrip("/") + "/"
+        if path.startswith(point) and (best is None or len(filesystem.target) > len(best.target)):
+            best = filesystem
+    if best is None:
+        return "/", path
+    if best.type != "mount" or not best.source:
+        return None, path
+    return best.source, "/" + path[len(best.target) :].lstrip("/")
+
+
+def _inside(domain: Domain) -> dict[str, str]:
+    """The kind of each source of ``<filesystem type='bind'>``."""
+    found = {}
+    for filesystem in domain.filesystems:
+        if filesystem.type != "bind" or not filesystem.source:
+            continue
+        holder, below = _holder(domain, filesystem.source)
+        if holder is not None:
+            found[filesystem.source] = _kind_inside(holder, below)
+    return found
+
+
+def _kind_inside(holder: str, path: str) -> str:
+    with _tree(holder) as tree:
+        if tree is None:
+            return "missing"
+        try:
+            fd = syscalls.openat2(tree, path, os.O_PATH, syscalls.RESOLVE_IN_ROOT)
+        except OSError:
+            return "missing"
+        try:
+            return _KINDS.get(stat.S_IFMT(os.fstat(fd).st_mode), "file")
+        finally:
+            os.close(fd)
+
+
+def _init(domain: Domain) -> Init:
+    path = domain.os.init or "/sbin/init"
+    holder, below = _holder(domain, path)
+    if holder is None:
+        return Init(path=path)
+    with _tree(holder) as tree:
+        if tree is None:
+            return Init(path=path)
+        return inits.look(tree, path, below)
+
+
+def _shared(share: Share, around: Surroundings) -> Shared:
+    if share.type == "netns":
+        return _existing(f"/run/netns/{share.value}", f"there is no /run/netns/{share.value}")
+    if share.type == "name":
+        pid = around.running.get(share.value)
+        if pid is None:
+            return Shared(problem=f"domain '{share.value}' is not running")
+        return Shared(path=f"/proc/{pid}/ns/{share.kind}")
+    return _existing(f"/proc/{share.value}/ns/{share.kind}", f"there is no process {share.value}")
+
+
+def _existing(path: str, problem: str) -> Shared:
+    return Shared(path=path) if os.path.exists(path) else Shared(problem=problem)
+
+
+def _host_root() -> HostRoot:
+    points = {unescape(line.split(" ")[4]) for line in _mounts()}
+    mounts = sorted(
+        point
+        for point in points
+        if any(point == tree or point.startswith(tree + "/") for tree in _PROGRAM_TREES)
+    )
+    covered = [*_folders("/", _NO_DATA), *_folders("/var", _NO_DATA_VAR)]
+    return HostRoot(mounts=tuple(mounts), covered=tuple(covered))
+
+
+def _folders(parent: str, besides: frozenset[str]) -> list[str]:
+    """The folders in ``parent``, no links, but for those named."""
+    with os.scandir(parent) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if entry.name not in besides and entry.is_dir(follow_symlinks=False)
+        )
+    return [f"{parent.rstrip('/')}/{name}" for name in names]

@@ -1,0 +1,125 @@
+"""Which file systems take idmapped mounts: tried on a detached clone of each that is mounted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from virtlxc.host.hierarchies import unescape
+from virtlxc.runtime import syscalls
+
+# A process whose user namespace is borrowed. Its maps are written from outside; it ends with its
+# standard input, so that it cannot outlive us.
+_SLEEPER = (
+    "import ctypes, sys\n"
+    "failed = ctypes.CDLL(None).unshare(0x10000000)\n"
+    "print('failed' if failed else 'ready', flush=True)\n"
+    "sys.stdin.read()\n"
+)
+
+# Never of interest as a source, and in part not to be touched.
+_KERNEL_OWN = frozenset(
+    [
+        "proc",
+        "sysfs",
+        "cgroup",
+        "cgroup2",
+        "devpts",
+        "devtmpfs",
+        "mqueue",
+        "bpf",
+        "tracefs",
+        "debugfs",
+        "securityfs",
+        "pstore",
+        "configfs",
+        "fusectl",
+        "hugetlbfs",
+        "autofs",
+        "binfmt_misc",
+        "nsfs",
+        "rpc_pipefs",
+        "selinuxfs",
+        "efivarfs",
+    ]
+)
+
+
+def try_all() -> dict[str, bool]:
+    """By type of file system, of those mounted now and tmpfs. Empty without user namespaces."""
+    with user_namespace() as userns:
+        if userns is None:
+            return {}
+        points = _points()
+        found = {fstype: _try(point, userns) for fstype, point in sorted(points.items())}
+        found["tmpfs"] = _try_tmpfs(userns)
+    return found
+
+
+@contextlib.contextmanager
+def user_namespace() -> Iterator[int | None]:
+    """The descriptor of a user namespace with a shifted map, None when there can be none."""
+    command = [sys.executable, "-I", "-S", "-c", _SLEEPER]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=True
+    ) as sleeper:
+        assert sleeper.stdin is not None and sleeper.stdout is not None
+        fd = None
+        try:
+            if sleeper.stdout.readline() == b"ready\n":
+                fd = _open_mapped(sleeper.pid)
+            yield fd
+        finally:
+            if fd is not None:
+                os.close(fd)
+            sleeper.stdin.close()
+
+
+def _open_mapped(pid: int) -> int | None:
+    try:
+        for name in ("uid_map", "gid_map"):
+            with open(f"/proc/{pid}/{name}", "w") as file:
+                file.write("0 524288 65536\n")
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _points() -> dict[str, str]:
+    """One mount point of each type."""
+    found: dict[str, str] = {}
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            before, _, after = line.partition(" - ")
+            fstype = after.split()[0]
+            if fstype not in _KERNEL_OWN and fstype != "tmpfs":
+                found.setdefault(fstype, unescape(before.split()[4]))
+    return found
+
+
+def _try(point: str, userns: int) -> bool:
+    try:
+        clone = syscalls.open_tree(-100, point, syscalls.OPEN_TREE_CLONE)
+    except OSError:
+        return False
+    return _translate(clone, userns)
+
+
+def _try_tmpfs(userns: int) -> bool:
+    try:
+        return _translate(syscalls.new_mount("tmpfs", [["size", "4k"]], 0), userns)
+    except OSError:
+        return False
+
+
+def _translate(mount: int, userns: int) -> bool:
+    try:
+        syscalls.mount_setattr(mount, userns_fd=userns)
+    except OSError:
+        return False
+    finally:
+        os.close(mount)
+    return True

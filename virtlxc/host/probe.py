@@ -1,0 +1,153 @@
+"""Facts about the host: read (:func:`probe_passive`), or tried (:func:`probe_host`, as root).
+
+Trying means doing the thing on something of our own: a group that is removed again, a detached
+mount that nobody sees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import replace
+
+from virtlxc.host import idmapped, programs
+from virtlxc.host.facts import CgroupFacts, HostFacts
+from virtlxc.host.hierarchies import layout, read_mountinfo
+from virtlxc.host.security import capabilities
+from virtlxc.host.topology import read_cpu
+from virtlxc.runtime import syscalls
+
+PROGRAMS = ("dnsmasq", "nft", "busybox")
+_REFUSED_ALL = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
+_WEIGHT_FILES_V2 = ("io.weight", "io.bfq.weight")
+_WEIGHT_FILES_V1 = ("blkio.weight", "blkio.bfq.weight")
+
+
+def probe_passive(source: str = "passive") -> HostFacts:
+    """What anybody may read in /proc and /sys. What can only be tried is taken as working."""
+    return HostFacts(
+        source=source,
+        boot_id=_text("/proc/sys/kernel/random/boot_id"),
+        uuid=_text("/sys/class/dmi/id/product_uuid").lower(),
+        hostname=os.uname().nodename,
+        kernel=os.uname().release,
+        arch=platform.machine(),
+        cgroup=_cgroups(),
+        cpu=read_cpu(),
+        memory_kib=_memory(),
+        capabilities=_own_capabilities(),
+        lsms=tuple(filter(None, _text("/sys/kernel/security/lsm").split(","))),
+        systemd=os.path.isdir("/run/systemd/system"),
+        user_namespaces=_number("/proc/sys/user/max_user_namespaces"),
+        pid_namespaces=_number("/proc/sys/user/max_pid_namespaces"),
+        net_namespaces=_number("/proc/sys/user/max_net_namespaces"),
+        programs={name: path for name in PROGRAMS if (path := programs.find(name))},
+        filesystems=tuple(line.split("\t")[-1] for line in _text("/proc/filesystems").splitlines()),
+    )
+
+
+def probe_host() -> HostFacts:
+    """The same, and what root can try: what cgroup2 does here, and idmapped mounts."""
+    facts = probe_passive("probed")
+    return replace(facts, cgroup=_try_cgroups(facts.cgroup), idmapped=idmapped.try_all())
+
+
+def _text(path: str) -> str:
+    """The stripped text of a file, '' when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _number(path: str) -> int:
+    text = _text(path)
+    return int(text) if text.isdigit() else 0
+
+
+def _memory() -> int:
+    for line in _text("/proc/meminfo").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _own_capabilities() -> tuple[str, ...]:
+    for line in _text("/proc/self/status").splitlines():
+        if line.startswith("CapEff:"):
+            return capabilities.from_mask(int(line.split()[1], 16))
+    return ()
+
+
+def _cgroups() -> CgroupFacts:
+    found = read_mountinfo(_text("/proc/self/mountinfo"))
+    controllers = _text(f"{found.cgroup2}/cgroup.controllers") if found.cgroup2 else ""
+    return CgroupFacts(
+        layout=layout(found),
+        mount=found.cgroup2,
+        controllers=tuple(sorted(controllers.split())),
+        v1=dict(sorted(found.v1.items())),
+        swap=os.path.exists("/proc/swaps"),
+    )
+
+
+def _try_cgroups(facts: CgroupFacts) -> CgroupFacts:
+    if "blkio" in facts.v1:
+        facts = replace(facts, io_weight_file=_first(facts.v1["blkio"], _WEIGHT_FILES_V1))
+    if "memory" in facts.v1:
+        total = f"{facts.v1['memory']}/memory.memsw.limit_in_bytes"
+        facts = replace(facts, swap=os.path.exists(total))
+    if not facts.mount:
+        return facts
+    with _group(facts.mount, facts.controllers) as path:
+        facts = replace(
+            facts,
+            kill=os.path.exists(f"{path}/cgroup.kill"),
+            freeze=os.path.exists(f"{path}/cgroup.freeze"),
+            device_program=_takes_programs(path),
+        )
+        if "memory" in facts.controllers:
+            facts = replace(facts, swap=os.path.exists(f"{path}/memory.swap.max"))
+        if "io" in facts.controllers:
+            facts = replace(facts, io_weight_file=_first(path, _WEIGHT_FILES_V2))
+    return facts
+
+
+def _first(folder: str, names: tuple[str, ...]) -> str:
+    return next((name for name in names if os.path.exists(f"{folder}/{name}")), "")
+
+
+@contextlib.contextmanager
+def _group(mount: str, controllers: tuple[str, ...]) -> Iterator[str]:
+    """A group to try things in; with the controllers, whose files only then exist."""
+    for name in controllers:
+        with contextlib.suppress(OSError), open(f"{mount}/cgroup.subtree_control", "w") as file:
+            file.write(f"+{name}")
+    path = f"{mount}/virtlxc-probe-{os.getpid()}"
+    os.mkdir(path)
+    try:
+        yield path
+    finally:
+        os.rmdir(path)
+
+
+def _takes_programs(path: str) -> bool:
+    """Whether a device program can be loaded and attached."""
+    group = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        program = syscalls.load_device_program(_REFUSED_ALL)
+        try:
+            syscalls.attach_device_program(group, program)
+        finally:
+            os.close(program)
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.EINVAL, errno.ENOSYS):
+            return False
+        raise
+    finally:
+        os.close(group)
+    return True

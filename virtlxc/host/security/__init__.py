@@ -1,0 +1,1 @@
+"""The lines of defence: id maps, capabilities."""

@@ -1,0 +1,389 @@
+"""Control groups: made, limited, entered, and seen from inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from virtlxc.errors import VirtlxcError
+from virtlxc.host.cgroup import devices, layout
+from virtlxc.host.cgroup.limits import Limits, Write, writes
+from virtlxc.plan.scene import Scene
+from virtlxc.plan.steps import CONTROLLER, STAGE, Group, Step, Undo
+
+# Handed down to the payload on cgroup2, where the host has them.
+_DELEGATED = ("cpu", "cpuset", "io", "memory", "pids")
+
+# On v1 a domain is in these from its start, because limits and counters are asked for later.
+_ALWAYS_V1 = ("memory", "cpu", "pids", "blkio")
+
+# What a guest in a user namespace must own to manage groups of its own; the kernel's list is
+# /sys/kernel/cgroup/delegate.
+_DELEGATED_FILES = ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"]
+_DELEGATED_FILES_V1 = ["cgroup.procs", "tasks"]
+
+_KEPT = "shared by all domains, and empty costs nothing"
+_WITH_GROUP = "goes with the group"
+
+
+def limits_of(scene: Scene) -> Limits:
+    """The limits that the domain asks for, from all elements that speak of them."""
+    domain, extra = scene.domain, scene.domain.container
+    quota, period = domain.cputune.quota, domain.cputune.period
+    if quota is None and extra.cpu_limit is not None:
+        count = domain.vcpus if extra.cpu_limit == "vcpu" else float(extra.cpu_limit)
+        period = period or 100_000
+        quota = int(count * period)
+    hard = domain.memtune.hard_limit
+    return Limits(
+        memory=domain.memory if hard is None else hard,
+        memory_soft=domain.memtune.soft_limit,
+        memory_low=extra.memory_low,
+        memory_min=extra.memory_min,
+        swap=domain.memtune.swap_hard_limit,
+        shares=domain.cputune.shares,
+        period=period,
+        quota=quota,
+        cpus=domain.cpuset,
+        mems=domain.numatune.nodeset,
+        pids=extra.pids_limit,
+        io_weight=domain.blkiotune.weight,
+    )
+
+
+def v1_groups(scene: Scene) -> dict[str, Group]:
+    """The groups on cgroup v1 that have the domain's limits, by controller."""
+    facts = scene.host.cgroup
+    wanted = {write.controller for write in limit_writes(scene)} | set(_ALWAYS_V1)
+    if cgroup_view(scene) == "v1":
+        wanted |= {*facts.v1, "name=systemd"}
+    # A plan for systemd's scope has its leaf on cgroup2 alone; on v1 the place is always our own.
+    path = layout.leaf(
+        scene.domain.name,
+        CONTROLLER,
+        partition=scene.domain.partition,
+        instance=scene.options.instance,
+    )
+    return {
+        name: Group(mount=mount, path=path)
+        for name, mount in sorted(facts.v1.items())
+        if name in wanted
+    }
+
+
+def limit_writes(scene: Scene) -> tuple[Write, ...]:
+    facts = scene.host.cgroup
+    limits = limits_of(scene)
+    if limits.swap is not None and not facts.swap:
+        raise scene.refuse(
+            "set limits",
+            "this kernel does not account swap, so <swap_hard_limit> would not hold",
+            "boot with swapaccount=1, or take the element out",
+        )
+    try:
+        return writes(limits, facts.version_of(), io_weight_file=facts.io_weight_file)
+    except VirtlxcError as error:
+        raise scene.refuse("set limits", error.message) from None
+
+
+def cgroup_view(scene: Scene) -> str:
+    """What is below the guest's /sys/fs/cgroup: v2, v1 or none.
+
+    Unless the domain says it, a systemd that is too old for cgroup2 gets v1, everybody else v2.
+    """
+    asked = scene.domain.container.cgroup_view
+    if asked is not None:
+        return asked
+    version = scene.start.init.systemd
+    if scene.systemd_guest and 0 < version < FIRST_SYSTEMD_ON_V2 and scene.host.cgroup.v1:
+        return "v1"
+    return "v2"
+
+
+FIRST_SYSTEMD_ON_V2 = 232
+FIRST_SYSTEMD_WITHOUT_V1 = 256
+
+
+def make(scene: Scene) -> Iterator[Step]:
+    """The groups of the domain, on cgroup2 and on what is bound to v1."""
+    leaf = scene.leaf
+    enabled = [name for name in _DELEGATED if name in scene.host.cgroup.controllers]
+    if scene.options.leaf is None:
+        yield from _partition(leaf, enabled)
+        yield _make(leaf, "the domain's group", late=True)
+    yield _make(leaf.below(layout.SUPERVISOR), "the controller's group, without limits", late=True)
+    yield Step(
+        name="enter the supervisor's group",
+        side="controller",
+        op="cgroup-attach",
+        args=leaf.below(layout.SUPERVISOR).to_json() | {"pid": CONTROLLER},
+        text="the controller leaves the daemon's group, and is outside the domain's limits",
+        kernel="a process leaves its group when it ends",
+    )
+    yield _make(scene.payload, "the group with limits, device rules, freeze and kill")
+    for group in (leaf, scene.payload) if enabled else ():
+        yield _enable(group, enabled)
+    yield _make(scene.guest_group, "the root of the container's own cgroup namespace")
+    yield from _make_v1(scene)
+
+
+def _partition(leaf: Group, enabled: list[str]) -> Iterator[Step]:
+    top = Group(mount=leaf.mount, path="/")
+    if enabled:
+        yield _enable(top, enabled)
+    for path in layout.ancestors(leaf.path):
+        group = Group(mount=leaf.mount, path=path)
+        yield _make_shared(group)
+        if enabled:
+            yield _enable(group, enabled)
+
+
+def _make_v1(scene: Scene) -> Iterator[Step]:
+    view = cgroup_view(scene)
+    for mount, names in _by_mount(v1_groups(scene)).items():
+        group = v1_groups(scene)[names[0]]
+        for path in layout.ancestors(group.path):
+            yield _make_shared(Group(mount=mount, path=path))
+            if "cpuset" in names:
+                yield _inherit(Group(mount=mount, path=path))
+        yield _make(group, f"the domain's limits of {', '.join(names)}")
+        if "cpuset" in names:
+            yield _inherit(group)
+        if view == "v1":
+            yield _make(group.below(layout.V1_INIT), "what the container sees of it")
+            if "cpuset" in names:
+                yield _inherit(group.below(layout.V1_INIT))
+
+
+def _by_mount(groups: dict[str, Group]) -> dict[str, list[str]]:
+    """Controllers can be mounted together (cpu,cpuacct): one group for all of a mount."""
+    found: dict[str, list[str]] = {}
+    for name, group in groups.items():
+        found.setdefault(group.mount, []).append(name)
+    return found
+
+
+def _make(group: Group, what: str, *, late: bool = False) -> Step:
+    return Step(
+        name=f"make {_place(group)}",
+        side="controller",
+        op="cgroup-mkdir",
+        args=group.to_json(),
+        text=what,
+        undo=Undo(op="cgroup-rmdir", args=group.to_json(), late=late),
+    )
+
+
+def _make_shared(group: Group) -> Step:
+    return Step(
+        name=f"make {_place(group)}",
+        side="controller",
+        op="cgroup-mkdir",
+        args=group.to_json() | {"shared": True},
+        text="the partition, unless it is there",
+        kernel=_KEPT,
+    )
+
+
+def _enable(group: Group, controllers: list[str]) -> Step:
+    return Step(
+        name=f"hand controllers down from {_place(group)}",
+        side="controller",
+        op="cgroup-enable",
+        args=group.to_json() | {"controllers": controllers},
+        text=", ".join(controllers),
+        kernel=_WITH_GROUP if "lxc-" in group.path else _KEPT,
+    )
+
+
+def _inherit(group: Group) -> Step:
+    return Step(
+        name=f"fill the cpuset of {_place(group)}",
+        side="controller",
+        op="cgroup-inherit",
+        args=group.to_json() | {"files": ["cpuset.cpus", "cpuset.mems"]},
+        text="cgroup v1 takes no process into a group without processors and memory",
+        kernel=_WITH_GROUP if "lxc-" in group.path else _KEPT,
+    )
+
+
+def _place(group: Group) -> str:
+    """``memory:LEAF/init``: the hierarchy by the last part of its mount point, the leaf by name."""
+    hierarchy = group.mount.rsplit("/", 1)[-1]
+    before, suffix, below = group.path.partition(layout.SUFFIX)
+    return f"{hierarchy}:LEAF{below}" if suffix else f"{hierarchy}:{before}"
+
+
+def limit(scene: Scene) -> Iterator[Step]:
+    """The limits and the device rules, before any process is in the group."""
+    bound = scene.host.cgroup.version_of()
+    v1 = v1_groups(scene)
+    for write in limit_writes(scene):
+        group = scene.payload if bound[write.controller] == 2 else v1[write.controller]
+        yield Step(
+            name=f"set {write.file}",
+            side="controller",
+            op="cgroup-write",
+            args=group.to_json() | {"file": write.file, "value": write.value},
+            text=write.value,
+            kernel=_WITH_GROUP,
+        )
+    rules = device_rules(scene)
+    yield Step(
+        name="set device rules",
+        side="controller",
+        op="bpf-device",
+        args=scene.payload.to_json() | {"insns": devices.program(rules).hex()},
+        text="allowed are " + ", ".join(map(str, rules)),
+        kernel=_WITH_GROUP,
+    )
+
+
+def device_rules(scene: Scene) -> tuple[devices.Rule, ...]:
+    """libvirt's standard set, and what the domain's elements open."""
+    rules = list(devices.STANDARD)
+    if ("mknod", "on") in scene.domain.features.caps:
+        rules.append(devices.MKNOD_ALL)
+    for path in extra_nodes(scene):
+        source = scene.start.source(path)
+        rules.append(devices.Rule("b" if source.kind == "block" else "c", *source.device))
+    return tuple(rules)
+
+
+def extra_nodes(scene: Scene) -> tuple[str, ...]:
+    """The host's devices that the clock asks for: its timers, as libvirt understands them."""
+    clock = scene.domain.clock
+    if clock.offset != "localtime":
+        return ()
+    devices_of = {"rtc": "/dev/rtc0", "hpet": "/dev/hpet"}
+    return tuple(
+        devices_of[timer.name]
+        for timer in clock.timers
+        if timer.present is not False and timer.name in devices_of
+    )
+
+
+def clear(scene: Scene) -> Step:
+    """A guest that reboots leaves groups of its own behind."""
+    return Step(
+        name="clear the container's groups",
+        side="controller",
+        op="cgroup-clear",
+        args=scene.guest_group.to_json(),
+        text="remove what an earlier boot left below its cgroup namespace's root",
+        boot=True,
+        kernel="removes only",
+    )
+
+
+def enter(scene: Scene) -> Iterator[Step]:
+    """The stage goes into the domain's groups: all that it forks is limited."""
+    yield _enter(scene.guest_group, Undo(op="cgroup-kill", args=scene.payload.to_json()))
+    for mount, names in _by_mount(v1_groups(scene)).items():
+        group = v1_groups(scene)[names[0]]
+        del mount
+        yield _enter(group.below(layout.V1_INIT) if cgroup_view(scene) == "v1" else group, None)
+    if scene.userns:
+        yield from _delegate(scene)
+
+
+def _enter(group: Group, undo: Undo | None) -> Step:
+    return Step(
+        name=f"enter {_place(group)}",
+        side="controller",
+        op="cgroup-attach",
+        args=group.to_json() | {"pid": STAGE},
+        text="move the stage, and with it everything in the container",
+        boot=True,
+        undo=undo,
+        kernel="" if undo else "a process leaves its group when it ends",
+    )
+
+
+def _delegate(scene: Scene) -> Iterator[Step]:
+    groups = [(scene.guest_group, _DELEGATED_FILES)]
+    if cgroup_view(scene) == "v1":
+        v1 = v1_groups(scene)
+        groups += [
+            (v1[names[0]].below(layout.V1_INIT), _DELEGATED_FILES_V1)
+            for names in _by_mount(v1).values()
+        ]
+    for group, files in groups:
+        yield Step(
+            name=f"hand {_place(group)} to the container",
+            side="controller",
+            op="cgroup-chown",
+            args=group.to_json() | {"uid": scene.root_uid, "gid": scene.root_gid, "files": files},
+            text=f"its root is id {scene.root_uid} on the host",
+            boot=True,
+            kernel=_WITH_GROUP,
+        )
+
+
+def mount_view(scene: Scene) -> Iterator[Step]:
+    """/sys/fs/cgroup as the guest sees it; its namespace makes its own group the root."""
+    view = cgroup_view(scene)
+    flags = ["nosuid", "nodev", "noexec"]
+    if view == "v2":
+        yield _mount("cgroup2", "/sys/fs/cgroup", "the container's own part of cgroup2", flags)
+    if view != "v1":
+        return
+    yield _mount(
+        "tmpfs",
+        "/sys/fs/cgroup",
+        "room for the hierarchies of cgroup v1",
+        flags,
+        options=[["mode", "755"], ["size", "64k"]],
+    )
+    for mount, names in _by_mount(v1_groups(scene)).items():
+        del mount
+        folder = ",".join(name.removeprefix("name=") for name in names)
+        options = [name.split("=", 1) if "=" in name else [name] for name in names]
+        if names == ["name=systemd"]:
+            options = [["none"], *options]
+        yield _mount(
+            "cgroup",
+            f"/sys/fs/cgroup/{folder}",
+            f"the container's own part of {folder}",
+            flags,
+            options=options,
+            create="dir",
+        )
+
+
+def _mount(
+    fstype: str,
+    target: str,
+    text: str,
+    attrs: list[str],
+    *,
+    options: list[list[str]] | None = None,
+    create: str | None = None,
+) -> Step:
+    return Step(
+        name=f"mount {target}",
+        side="init",
+        op="mount",
+        args={
+            "fstype": fstype,
+            "target": target,
+            "source": "cgroup",
+            "options": options or [],
+            "attrs": attrs,
+            "create": create,
+        },
+        text=text,
+        boot=True,
+        kernel="goes with the mount namespace",
+    )
+
+
+def freeze(scene: Scene) -> Step:
+    """``start --paused``: init has been executed, and nothing runs until resume."""
+    return Step(
+        name="pause",
+        side="controller",
+        op="cgroup-write",
+        args=scene.payload.to_json() | {"file": "cgroup.freeze", "value": "1"},
+        text="freeze the container's processes until it is resumed",
+        kernel=_WITH_GROUP,
+    )

@@ -1,0 +1,335 @@
+"""What a start is refused for, and what it warns of, before anything is done.
+
+Each check is a small function; :data:`_REFUSALS` is the order in which a person learns of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from virtlxc.host.facts import OLDEST_KERNEL
+from virtlxc.host.security import idmap
+from virtlxc.model import Filesystem
+from virtlxc.plan import cgroups, hostroot, network, process
+from virtlxc.plan.promises import kept
+from virtlxc.plan.scene import Scene
+
+
+def check(scene: Scene) -> tuple[str, ...]:
+    """The warnings of a start that can be tried; raises VirtlxcError for one that cannot."""
+    for refuse in _REFUSALS:
+        refuse(scene)
+    return tuple(_warnings(scene))
+
+
+def _kernel(scene: Scene) -> None:
+    if scene.host.kernel_version < OLDEST_KERNEL:
+        oldest = ".".join(map(str, OLDEST_KERNEL))
+        raise scene.refuse(
+            "look at the host", f"kernel {scene.host.kernel} is too old, {oldest} is needed"
+        )
+
+
+def _cgroup2(scene: Scene) -> None:
+    facts = scene.host.cgroup
+    if not facts.mount:
+        raise scene.refuse(
+            "look at the host",
+            "cgroup2 is not mounted, and processes are tracked, killed and frozen by it",
+            "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
+        )
+    for there, what in (
+        (facts.kill, "cgroup.kill"),
+        (facts.freeze, "cgroup.freeze"),
+        (facts.device_program, "device programs (CONFIG_CGROUP_BPF)"),
+    ):
+        if not there:
+            raise scene.refuse("look at the host", f"this kernel's cgroup2 has no {what}")
+
+
+def _ignored(scene: Scene, path: str) -> bool:
+    """Whether ``--ignore`` names an element: by its path, or by any name in it."""
+    names = {path, *path.replace("@", "").split("/")}
+    return bool(names & scene.options.ignore)
+
+
+def _protecting(scene: Scene) -> None:
+    for item in kept(scene.domain):
+        if item.protects and not _ignored(scene, item.path):
+            raise scene.refuse(
+                "keep the promises of its XML",
+                f"<{item.path}> protects, and virtlxc does not act on it",
+                f"take it out, or start with --ignore {item.path.rsplit('/', 1)[-1].lstrip('@')}",
+            )
+
+
+def _unsupported(scene: Scene) -> None:
+    domain = scene.domain
+    rows: list[tuple[str, str]] = []
+    rows += [(f"<disk> {disk.target}", "disk") for disk in domain.disks]
+    rows += [(f"<hostdev> of type {dev.type}", "hostdev") for dev in domain.hostdevs]
+    rows += [
+        (f"<filesystem type='{fs.type}'> for {fs.target}", "filesystem")
+        for fs in domain.filesystems
+        if fs.type not in ("mount", "bind", "ram")
+    ]
+    rows += [
+        (f"<interface type='{card.type}'>", "interface")
+        for card in domain.interfaces
+        if card.type not in ("bridge", "network", "ethernet")
+    ]
+    for what, _ in rows:
+        raise scene.refuse("look at its devices", f"{what} is not supported yet", "take it out")
+    limits = [(card.bandwidth, "bandwidth") for card in domain.interfaces]
+    for there, name in (*limits, (domain.blkiotune.devices, "blkiotune/device")):
+        if there and not _ignored(scene, name):
+            raise scene.refuse(
+                "keep the promises of its XML",
+                f"<{name}> limits, and virtlxc does not act on it",
+                f"take it out, or start with --ignore {name.rsplit('/', 1)[-1]}",
+            )
+
+
+def _root_type(scene: Scene) -> None:
+    root = scene.domain.root
+    if root is not None and root.type != "mount":
+        raise scene.refuse(
+            "attach the root", f"a root of type '{root.type}' cannot be", "use type 'mount'"
+        )
+
+
+def _sources(scene: Scene) -> None:
+    for filesystem in scene.domain.filesystems:
+        if filesystem.type != "mount":
+            continue
+        source = scene.start.source(filesystem.source or "")
+        extra = scene.domain.container.filesystem(filesystem.target)
+        if source.kind == "missing" and not (extra and extra.optional):
+            raise scene.refuse(
+                f"clone {source.path}",
+                f"there is no '{source.path}', the source of {filesystem.target}",
+                "create it, or mend <filesystem><source dir>",
+            )
+        if filesystem.target == "/" and source.kind != "dir":
+            raise scene.refuse(
+                f"clone {source.path}", f"'{source.path}' is not a folder, and cannot be a root"
+            )
+
+
+def _idmap(scene: Scene) -> None:
+    if not scene.userns:
+        if scene.options.require_idmap:
+            raise scene.refuse(
+                "look at the host's rules",
+                "it has no <idmap>, and require_idmap is set",
+                "add an <idmap>, or set require_idmap = false in virtlxc.toml",
+            )
+        return
+    found = (*idmap.problems("uid", scene.uids), *idmap.problems("gid", scene.gids))
+    if found:
+        raise scene.refuse("map ids", "; ".join(found), "mend <idmap>")
+    if not scene.host.user_namespaces:
+        raise scene.refuse(
+            "make a user namespace",
+            "this host allows none",
+            "sysctl user.max_user_namespaces=10000",
+        )
+    for filesystem in scene.domain.filesystems:
+        if filesystem.type == "mount":
+            _owner(scene, filesystem)
+
+
+def _owner(scene: Scene, filesystem: Filesystem) -> None:
+    """DESIGN's ownership rule: shifted already, or the guest's own, or an error with both."""
+    extra = scene.domain.container.filesystem(filesystem.target)
+    how = extra.idmap if extra else None
+    source = scene.start.source(filesystem.source or "")
+    if source.kind == "missing" or how == "none":
+        return
+    shift = idmap.shift_for(scene.uids, source.uid)
+    if how is None and shift == "foreign":
+        raise scene.refuse(
+            f"clone {source.path}",
+            f"it belongs to id {source.uid}, which is in neither range of the id map "
+            f"{idmap.describe(scene.uids)}",
+            f"chown it, or say <virtlxc:filesystem target='{filesystem.target}' "
+            "idmap='mount|none'/>",
+        )
+    wants_mount = how == "mount" or shift == "mount"
+    if wants_mount and scene.host.idmapped.get(source.fstype) is False:
+        raise scene.refuse(
+            f"set attributes of {filesystem.target}",
+            f"{source.fstype}, which '{source.path}' is on, takes no idmapped mounts on kernel "
+            f"{scene.host.kernel}",
+            f"chown -R to the id map's range {idmap.describe(scene.uids)}",
+        )
+
+
+def _shares(scene: Scene) -> None:
+    if "net" in scene.shares and scene.domain.needs_netns:
+        raise scene.refuse(
+            "join the net namespace",
+            "interfaces or <privnet/> contradict <lxc:sharenet>",
+            "take one of them out",
+        )
+    for kind, what in scene.shares.items():
+        shared = scene.start.shared.get(kind)
+        problem = "it was not looked at" if shared is None else shared.problem
+        if problem:
+            raise scene.refuse(f"open the {kind} namespace of {what}", problem)
+
+
+def _cards(scene: Scene) -> None:
+    links = network.links(scene)
+    for card, (host, guest) in zip(scene.domain.interfaces, links, strict=True):
+        step = f"attach {guest} to its bridge"
+        if card.script:
+            raise scene.refuse(step, "<script> is not supported", "take it out")
+        if card.type == "network":
+            _network(scene, step, card.source or "")
+        elif card.type == "bridge" and card.source not in scene.start.bridges:
+            is_link = card.source in scene.start.links
+            cause = (
+                f"'{card.source}' is no bridge"
+                if is_link
+                else "there is no bridge " + repr(card.source)
+            )
+            raise scene.refuse(step, cause, "create it, or use a network: virtlxc net-list --all")
+        for name in (host, guest):
+            if not 0 < len(name) <= network.NAME_MAX or "/" in name:
+                raise scene.refuse(step, f"'{name}' cannot be the name of a link")
+        if host in scene.start.links:
+            raise scene.refuse(step, f"the host has a link '{host}' already", "change <target dev>")
+    names = [guest for _, guest in links]
+    for name in {name for name in names if names.count(name) > 1}:
+        raise scene.refuse(
+            f"attach {name} to its bridge",
+            f"two interfaces are named '{name}' inside",
+            "change <guest dev>",
+        )
+
+
+def _network(scene: Scene, step: str, name: str) -> None:
+    found = scene.start.networks.get(name)
+    if found is None:
+        raise scene.refuse(step, f"there is no network '{name}'", "see virtlxc net-list --all")
+    if not found.active:
+        raise scene.refuse(step, f"network '{name}' is not active", f"virtlxc net-start {name}")
+    if found.bridge not in scene.start.bridges:
+        raise scene.refuse(
+            step,
+            f"there is no bridge '{found.bridge}' of network '{name}'",
+            f"virtlxc net-destroy {name} && virtlxc net-start {name}",
+        )
+
+
+def _clock(scene: Scene) -> None:
+    for timer in scene.domain.clock.timers:
+        if scene.domain.clock.offset == "localtime" and timer.name not in ("rtc", "hpet"):
+            raise scene.refuse(
+                "make /dev", f"a container has no timer '{timer.name}'", "take it out"
+            )
+    for path in cgroups.extra_nodes(scene):
+        if scene.start.source(path).kind != "char":
+            raise scene.refuse(
+                "make /dev", f"the host has no {path}, which <clock> asks for", "take the timer out"
+            )
+
+
+def _init(scene: Scene) -> None:
+    init = scene.start.init
+    root = scene.domain.root
+    where = f"the root folder '{root.source}'" if root else "the host's root"
+    if init.found == "no":
+        raise scene.refuse(
+            "execute init", f"there is no '{init.path}' in {where}", "mend <os><init>"
+        )
+    if init.found == "yes" and not init.executable:
+        raise scene.refuse(
+            "execute init",
+            f"'{init.path}' in {where} is not an executable file",
+            "chmod +x it, or mend <os><init>",
+        )
+    lost = [name for name in init.file_caps if name not in process.kept_capabilities(scene)]
+    if init.file_caps_effective and lost:
+        raise scene.refuse(
+            "execute init",
+            f"'{init.path}' has file capabilities that the container does not get: "
+            + ", ".join(lost),
+            "allow them in <features><capabilities>, or setcap -r the file",
+        )
+
+
+def _systemd(scene: Scene) -> None:
+    version = scene.start.init.systemd
+    if not scene.systemd_guest or not version:
+        return
+    view = cgroups.cgroup_view(scene)
+    facts = scene.host.cgroup
+    if version < cgroups.FIRST_SYSTEMD_ON_V2 and view != "v1":
+        raise scene.refuse(
+            "execute init",
+            f"systemd {version} in the container cannot use cgroup v2, "
+            + ("which is all this host has" if not facts.v1 else f"which view='{view}' gives it"),
+            "boot the host with systemd.unified_cgroup_hierarchy=0, or update the container",
+        )
+    if version >= cgroups.FIRST_SYSTEMD_WITHOUT_V1 and view == "v1":
+        raise scene.refuse(
+            "execute init",
+            f"systemd {version} in the container no longer boots on cgroup v1",
+            "take <virtlxc:cgroup view='v1'/> out",
+        )
+    if view == "v1" and "name=systemd" not in facts.v1:
+        raise scene.refuse(
+            "execute init",
+            f"systemd {version} in the container needs the cgroup v1 hierarchy name=systemd",
+            "mkdir /sys/fs/cgroup/systemd && mount -t cgroup -o none,name=systemd cgroup "
+            "/sys/fs/cgroup/systemd",
+        )
+
+
+def _limits(scene: Scene) -> None:
+    if cgroups.cgroup_view(scene) == "v1" and not scene.host.cgroup.v1:
+        raise scene.refuse(
+            "mount /sys/fs/cgroup", "view='v1' is asked for, and this host has no cgroup v1"
+        )
+    cgroups.limit_writes(scene)
+
+
+_REFUSALS: tuple[Callable[[Scene], None], ...] = (
+    _kernel,
+    _cgroup2,
+    _protecting,
+    _unsupported,
+    _root_type,
+    _sources,
+    _idmap,
+    _shares,
+    _cards,
+    _clock,
+    _init,
+    _systemd,
+    _limits,
+)
+
+
+def _warnings(scene: Scene) -> Iterator[str]:
+    if hostroot.applies(scene):
+        yield hostroot.WARNING
+    if not scene.userns:
+        yield "root in this container is root on the host (no <idmap>)"
+    if scene.host_net:
+        yield (
+            "no interface and no <privnet/>: the container is on the host's network"
+            + (
+                ""
+                if ("net_admin", "on") in scene.domain.features.caps
+                else ", without CAP_NET_ADMIN"
+            )
+        )
+    comfort = [item.path for item in kept(scene.domain) if not item.protects]
+    if comfort:
+        yield "kept without effect: " + ", ".join(comfort)
+    ignored = [item.path for item in kept(scene.domain) if item.protects]
+    if ignored:
+        yield "ignored, although they protect: " + ", ".join(ignored)

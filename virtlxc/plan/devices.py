@@ -1,0 +1,128 @@
+"""The container's /dev: a tmpfs of its own, filled by the controller, attached by init.
+
+The controller makes it in the host's user namespace: only there nodes can be made, and only
+from there they can be opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from virtlxc.plan.cgroups import extra_nodes
+from virtlxc.plan.scene import Scene
+from virtlxc.plan.steps import Args, Step
+
+# Name, major, minor: libvirt's set, each read and written by all.
+NODES = (
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+)
+LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
+FOLDERS = ("pts", "shm", "mqueue")
+
+# What libvirt calls the timers' devices inside.
+_INSIDE_NAME = {"/dev/rtc0": "rtc", "/dev/hpet": "hpet"}
+
+_FREED = "freed with its last descriptor or mount"
+_WITH_DEV = "goes with /dev"
+_WITH_NS = "goes with the mount namespace"
+
+
+def make(scene: Scene) -> Iterator[Step]:
+    owner = {"uid": scene.root_uid, "gid": scene.root_gid}
+    yield Step(
+        name="make /dev",
+        side="controller",
+        op="new-mount",
+        args={
+            "key": "dev",
+            "fstype": "tmpfs",
+            "source": "dev",
+            "options": [
+                ["mode", "755"],
+                ["size", "1m"],
+                *([key, str(owner[key])] for key in owner),
+            ],
+            "attrs": ["nosuid", "noexec"],
+        },
+        text="a detached tmpfs",
+        boot=True,
+        kernel=_FREED,
+    )
+    for name in FOLDERS:
+        yield _node(name, "dir", f"/dev/{name}", owner | {"mode": 0o755})
+    for name, major, minor in NODES:
+        numbers = {"mode": 0o666, "major": major, "minor": minor}
+        yield _node(name, "c", f"character device {major}:{minor}", owner | numbers)
+    for path in extra_nodes(scene):
+        major, minor = scene.start.source(path).device
+        name = _INSIDE_NAME[path]
+        numbers = {"mode": 0o644, "major": major, "minor": minor}
+        yield _node(name, "c", f"the host's {path}", owner | numbers)
+    for name, target in LINKS:
+        yield _node(name, "link", f"to {target}", owner | {"target": target})
+    for name in console_files(scene):
+        yield _node(name, "file", "where a terminal is bound", owner | {"mode": 0o600})
+
+
+def console_files(scene: Scene) -> list[str]:
+    """console and tty1 are the first terminal, tty2 the second, and so on."""
+    return ["console", *(f"tty{number}" for number in range(1, scene.consoles + 1))]
+
+
+def _node(name: str, kind: str, text: str, args: Args) -> Step:
+    return Step(
+        name=f"make /dev/{name}",
+        side="controller",
+        op="node",
+        args={"key": "dev", "path": name, "kind": kind, **args},
+        text=text,
+        boot=True,
+        kernel=_WITH_DEV,
+    )
+
+
+def attach(scene: Scene) -> Iterator[Step]:
+    """Into the guest's tree; a link of a hostile root folder at /dev is refused."""
+    yield Step(
+        name="attach /dev",
+        side="init",
+        op="attach",
+        args={"key": "dev", "target": "/dev", "create": "dir", "nosymlinks": True},
+        text="the tmpfs with the container's nodes",
+        boot=True,
+        kernel=_WITH_NS,
+    )
+    yield _mount("tmpfs", "/dev/shm", [["mode", "1777"]], "shared memory of programs")
+    yield _mount("mqueue", "/dev/mqueue", [], "message queues of the container", optional=True)
+
+
+def _mount(
+    fstype: str, target: str, options: list[list[str]], text: str, *, optional: bool = False
+) -> Step:
+    return Step(
+        name=f"mount {target}",
+        side="init",
+        op="mount",
+        args={
+            "fstype": fstype,
+            "target": target,
+            "source": fstype,
+            "options": options,
+            "attrs": ["nosuid", "nodev", "noexec"] if fstype == "mqueue" else ["nosuid", "nodev"],
+            "optional": optional,
+        },
+        text=text,
+        boot=True,
+        kernel=_WITH_NS,
+    )

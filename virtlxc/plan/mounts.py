@@ -1,0 +1,332 @@
+"""The container's tree: its root, the kernel's file systems, and what the domain adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from virtlxc.host.security.idmap import shift_for
+from virtlxc.model import Filesystem
+from virtlxc.plan.scene import Scene
+from virtlxc.plan.steps import Args, Step
+
+_FREED = "freed with its last descriptor or mount"
+_WITH_NS = "goes with the mount namespace"
+
+# Of the kernel's own files, what tells about or acts on the whole host: hidden, or read-only.
+MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger")
+
+
+def private(scene: Scene) -> Step:
+    return _init(
+        "stop propagation", "private-mounts", {}, "mounts of the container never reach the host"
+    )
+
+
+def sources(scene: Scene) -> Iterator[Step]:
+    """The controller clones what the domain takes from the host, detached."""
+    for filesystem in scene.domain.filesystems:
+        if filesystem.type != "mount" or _skipped(scene, filesystem):
+            continue
+        yield from _clone(scene, filesystem)
+
+
+def key_of(filesystem: Filesystem) -> str:
+    return "root" if filesystem.target == "/" else f"fs:{filesystem.target}"
+
+
+def _skipped(scene: Scene, filesystem: Filesystem) -> bool:
+    """An optional source that is not there."""
+    extra = scene.domain.container.filesystem(filesystem.target)
+    missing = scene.start.source(filesystem.source or "").kind == "missing"
+    return missing and extra is not None and extra.optional
+
+
+def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
+    source = filesystem.source or ""
+    # As libvirt: the host's "/" with all that is mounted below it, everything else alone.
+    recursive = source == "/"
+    key = key_of(filesystem)
+    yield Step(
+        name=f"clone {source}",
+        side="controller",
+        op="open-tree",
+        args={"key": key, "path": source, "recursive": recursive},
+        text=f"detached, for {filesystem.target}",
+        boot=True,
+        kernel=_FREED,
+    )
+    attrs, propagation = _attributes(scene, filesystem)
+    idmap = "userns" if needs_idmapped_mount(scene, filesystem) else None
+    if attrs or propagation or idmap:
+        what = [*attrs, *([propagation] if propagation else []), *(["idmapped"] if idmap else [])]
+        yield Step(
+            name=f"set attributes of {filesystem.target}",
+            side="controller",
+            op="mount-attr",
+            args={
+                "key": key,
+                "set": attrs,
+                "recursive": recursive,
+                "propagation": propagation,
+                "idmap": idmap,
+            },
+            text=", ".join(what),
+            boot=True,
+            kernel=_FREED,
+        )
+
+
+def _attributes(scene: Scene, filesystem: Filesystem) -> tuple[list[str], str | None]:
+    extra = scene.domain.container.filesystem(filesystem.target)
+    attrs = ["ro"] if filesystem.readonly else []
+    attrs += [option for option in (extra.options if extra else ()) if option not in attrs]
+    return attrs, extra.propagation if extra else None
+
+
+def needs_idmapped_mount(scene: Scene, filesystem: Filesystem) -> bool:
+    """DESIGN's ownership rule; the domain's own word comes first."""
+    if not scene.userns:
+        return False
+    extra = scene.domain.container.filesystem(filesystem.target)
+    if extra is not None and extra.idmap is not None:
+        return extra.idmap == "mount"
+    owner = scene.start.source(filesystem.source or "").uid
+    return shift_for(scene.uids, owner) == "mount"
+
+
+def attach_root(scene: Scene) -> Step:
+    return _init(
+        "attach the root",
+        "attach-root",
+        {"key": "root", "at": "/"},
+        "over the host's, as seen by init alone",
+    )
+
+
+def kernel(scene: Scene) -> Iterator[Step]:
+    """/proc and /sys, before pivot_root: the kernel wants to see that nothing of them is hidden."""
+    flags = ["nosuid", "nodev", "noexec"]
+    yield _mount("proc", "/proc", "the container's processes", flags)
+    if scene.own_net or not scene.userns:
+        yield _mount("sysfs", "/sys", "read-only, as libvirt gives it", ["ro", *flags])
+    else:
+        # sysfs shows a network namespace, and mounting it needs rights over that.
+        yield _init(
+            "attach /sys",
+            "attach",
+            {"key": "sys", "target": "/sys", "create": "dir", "nosymlinks": True},
+            "the host's, read-only",
+            _WITH_NS,
+        )
+
+
+def host_sysfs(scene: Scene) -> Iterator[Step]:
+    """The host's /sys, for a container with a user namespace and somebody else's network."""
+    if scene.own_net or not scene.userns:
+        return
+    yield Step(
+        name="clone /sys",
+        side="controller",
+        op="open-tree",
+        args={"key": "sys", "path": "/sys", "recursive": False},
+        text="detached: a user namespace cannot mount the sysfs of a network it does not own",
+        boot=True,
+        kernel=_FREED,
+    )
+    yield Step(
+        name="set attributes of /sys",
+        side="controller",
+        op="mount-attr",
+        args={"key": "sys", "set": ["ro", "nosuid", "nodev", "noexec"]},
+        text="read-only",
+        boot=True,
+        kernel=_FREED,
+    )
+
+
+def protect_kernel(scene: Scene) -> Iterator[Step]:
+    """Hide or write-protect what concerns the whole host.
+
+    Skipped for nesting in a user namespace: there the kernel itself protects these files, and
+    refuses a nested /proc where any of them is covered.
+    """
+    yield _init(
+        "protect /proc/sys",
+        "bind-inside",
+        {"source": "/proc/sys", "target": "/proc/sys", "set": ["ro"]},
+        "read-only",
+        _WITH_NS,
+    )
+    if scene.own_net:
+        yield _init(
+            "bind /proc/sys/net",
+            "bind-inside",
+            {"source": "/proc/sys/net", "target": "/proc/sys/net"},
+            "the container's own network settings",
+            _WITH_NS,
+        )
+        yield _init(
+            "open /proc/sys/net",
+            "remount",
+            {"target": "/proc/sys/net", "clear": ["ro"]},
+            "writable",
+            _WITH_NS,
+        )
+    if scene.domain.container.nesting and scene.userns:
+        return
+    for path in READ_ONLY:
+        yield _init(
+            f"protect {path}",
+            "bind-inside",
+            {"source": path, "target": path, "set": ["ro"], "optional": True},
+            "read-only",
+            _WITH_NS,
+        )
+    yield _init("mask files of the kernel", "mask", {"targets": list(MASKED)}, " ".join(MASKED))
+
+
+def additions(scene: Scene) -> Iterator[Step]:
+    """The other file systems, in the domain's order."""
+    for filesystem in scene.domain.filesystems:
+        if filesystem.target == "/" or _skipped(scene, filesystem):
+            continue
+        yield from _ADD[filesystem.type](scene, filesystem)
+
+
+def _add_mount(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
+    kind = "dir" if scene.start.source(filesystem.source or "").kind == "dir" else "file"
+    yield _init(
+        f"attach {filesystem.target}",
+        "attach",
+        {"key": key_of(filesystem), "target": filesystem.target, "create": kind},
+        f"the host's {filesystem.source}",
+        "the mount goes with its namespace; a mount point made for it stays in the root",
+    )
+
+
+def _add_bind(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
+    source = filesystem.source or ""
+    attrs, _ = _attributes(scene, filesystem)
+    kind = "file" if scene.start.inside.get(source) == "file" else "dir"
+    yield _init(
+        f"bind {filesystem.target}",
+        "bind-inside",
+        {"source": source, "target": filesystem.target, "set": attrs, "create": kind},
+        f"the container's own {source}",
+        "the mount goes with its namespace; a mount point made for it stays in the root",
+    )
+
+
+def _add_ram(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
+    attrs, _ = _attributes(scene, filesystem)
+    yield _mount(
+        "tmpfs",
+        filesystem.target,
+        f"{filesystem.usage_kib} KiB of memory",
+        [*attrs, *(name for name in ("nosuid", "nodev") if name not in attrs)],
+        options=[["mode", "755"], ["size", f"{filesystem.usage_kib}k"]],
+        nosymlinks=False,
+    )
+
+
+_ADD = {"mount": _add_mount, "bind": _add_bind, "ram": _add_ram}
+
+
+def systemd_run(scene: Scene) -> Iterator[Step]:
+    """What systemd's container interface asks for: /run, and who manages the container."""
+    if not scene.systemd_guest:
+        return
+    owner = {"uid": scene.root_uid, "gid": scene.root_gid}
+    yield Step(
+        name="make /run",
+        side="controller",
+        op="new-mount",
+        args={
+            "key": "run",
+            "fstype": "tmpfs",
+            "source": "run",
+            "options": [["mode", "755"], *([name, str(value)] for name, value in owner.items())],
+            "attrs": ["nosuid", "nodev"],
+        },
+        text="a detached tmpfs, for systemd",
+        boot=True,
+        kernel=_FREED,
+    )
+    rows: tuple[tuple[str, dict[str, str | int]], ...] = (
+        ("host", {"kind": "dir", "mode": 0o755}),
+        ("host/container-manager", {"kind": "file", "mode": 0o444, "data": "lxc-libvirt\n"}),
+        (
+            "host/container-uuid",
+            {"kind": "file", "mode": 0o444, "data": f"{scene.domain.uuid}\n"},
+        ),
+    )
+    for path, args in rows:
+        yield Step(
+            name=f"make /run/{path}",
+            side="controller",
+            op="node",
+            args={"key": "run", "path": path, **args, **owner},
+            text="systemd's container interface",
+            boot=True,
+            kernel="goes with /run",
+        )
+
+
+def attach_run(scene: Scene) -> Iterator[Step]:
+    if scene.systemd_guest:
+        yield _init(
+            "attach /run",
+            "attach",
+            {"key": "run", "target": "/run", "create": "dir", "nosymlinks": True},
+            "the tmpfs for systemd",
+            _WITH_NS,
+        )
+
+
+def pivot(scene: Scene) -> Step:
+    return _init(
+        "pivot", "pivot", {"key": "root"}, "the root becomes /, the host's tree is left behind"
+    )
+
+
+def _mount(
+    fstype: str,
+    target: str,
+    text: str,
+    attrs: list[str],
+    *,
+    options: list[list[str]] | None = None,
+    nosymlinks: bool = True,
+) -> Step:
+    return _init(
+        f"mount {target}",
+        "mount",
+        {
+            "fstype": fstype,
+            "target": target,
+            "source": fstype,
+            "options": options or [],
+            "attrs": attrs,
+            "create": "dir",
+            "nosymlinks": nosymlinks,
+        },
+        text,
+        _WITH_NS,
+    )
+
+
+def _init(name: str, op: str, args: Args, text: str, kernel: str = _WITH_NS) -> Step:
+    return Step(name=name, side="init", op=op, args=args, text=text, boot=True, kernel=kernel)

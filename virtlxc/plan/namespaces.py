@@ -1,0 +1,136 @@
+"""Namespaces: joined, made, mapped, entered; the order is the kernel's and explained here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from virtlxc.host.security.idmap import Range, describe
+from virtlxc.plan.scene import Scene
+from virtlxc.plan.steps import STAGE, Step
+
+_ENDS = "ends with its last process and descriptor"
+
+
+def open_shared(scene: Scene) -> Iterator[Step]:
+    """The namespaces of others, opened once: they may end before a reboot from inside."""
+    for kind, what in scene.shares.items():
+        yield Step(
+            name=f"open the {kind} namespace of {what}",
+            side="controller",
+            op="open-ns",
+            args={"key": f"share:{kind}", "path": scene.start.shared[kind].path},
+            text="held as long as the domain runs",
+            kernel="the descriptor ends with the controller",
+        )
+
+
+def join_shared(scene: Scene) -> Iterator[Step]:
+    """Before the user namespace is made: inside it nothing of the host's may be joined."""
+    for kind, what in scene.shares.items():
+        yield Step(
+            name=f"join the {kind} namespace of {what}",
+            side="stage",
+            op="join-ns",
+            args={"key": f"share:{kind}", "type": kind},
+            text=f"the container shares it (<lxc:share{kind}>)",
+            boot=True,
+            kernel="a process leaves its namespaces when it ends",
+        )
+
+
+def own_kinds(scene: Scene) -> list[str]:
+    """The namespaces that are made at once: all but user, cgroup and pid, which have their time."""
+    kinds = ["mnt"]
+    kinds += [kind for kind in ("uts", "ipc") if kind not in scene.shares]
+    if scene.own_net:
+        kinds.append("net")
+    return kinds
+
+
+def make_user(scene: Scene) -> Step:
+    return Step(
+        name="make a user namespace",
+        side="stage",
+        op="unshare",
+        args={"flags": ["user"]},
+        text="first of all, so that it owns the namespaces made later",
+        boot=True,
+        kernel=_ENDS,
+    )
+
+
+def map_ids(scene: Scene) -> Step:
+    return Step(
+        name="map ids",
+        side="controller",
+        op="id-map",
+        args={"pid": STAGE, "uid": _rows(scene.uids), "gid": _rows(scene.gids)},
+        text=f"users {describe(scene.uids)}; groups {describe(scene.gids)}",
+        boot=True,
+        kernel="goes with the user namespace",
+    )
+
+
+def _rows(ranges: tuple[Range, ...]) -> list[list[int]]:
+    return [list(line) for line in sorted(ranges)]
+
+
+def open_user(scene: Scene) -> Step:
+    return Step(
+        name="open the user namespace",
+        side="controller",
+        op="open-ns",
+        args={"key": "userns", "path": f"/proc/{STAGE}/ns/user"},
+        text="idmapped mounts translate by its maps",
+        boot=True,
+        kernel="the descriptor ends with the controller",
+    )
+
+
+def become_root(scene: Scene) -> Step:
+    return Step(
+        name="become root of the user namespace",
+        side="stage",
+        op="become-root",
+        args={},
+        text="uid and gid 0, no other groups: what is made from here on belongs to it",
+        boot=True,
+        kernel="concerns the process only",
+    )
+
+
+def make_own(scene: Scene) -> Step:
+    kinds = own_kinds(scene)
+    return Step(
+        name="make namespaces",
+        side="stage",
+        op="unshare",
+        args={"flags": kinds},
+        text=", ".join(kinds),
+        boot=True,
+        kernel=_ENDS,
+    )
+
+
+def open_net(scene: Scene) -> Step:
+    return Step(
+        name="open the network namespace",
+        side="controller",
+        op="open-ns",
+        args={"key": "netns", "path": f"/proc/{STAGE}/ns/net"},
+        text="links are born in it, or moved to it",
+        boot=True,
+        kernel="the descriptor ends with the controller",
+    )
+
+
+def make_cgroup_and_pid(scene: Scene) -> Step:
+    return Step(
+        name="make cgroup and pid namespaces",
+        side="stage",
+        op="unshare",
+        args={"flags": ["cgroup", "pid"]},
+        text="the group it is in now becomes the root of what the container sees",
+        boot=True,
+        kernel=_ENDS,
+    )

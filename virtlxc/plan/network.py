@@ -1,0 +1,171 @@
+"""Network cards: a veth pair each, born in the container's namespace under its final name."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from virtlxc.model import Interface, Ip, Route
+from virtlxc.plan.scene import Scene
+from virtlxc.plan.steps import Step, Undo
+
+NAME_MAX = 15  # IFNAMSIZ without the final NUL
+_WITH_LINK = "goes with the link"
+_WITH_NS = "goes with the network namespace"
+
+
+def links(scene: Scene) -> tuple[tuple[str, str], ...]:
+    """(name on the host, name inside) of each interface, in the domain's order."""
+    return tuple(
+        (_host_name(scene, index, card), guest)
+        for index, (card, guest) in enumerate(
+            zip(scene.domain.interfaces, guest_names(scene.domain.interfaces), strict=True)
+        )
+    )
+
+
+def guest_names(cards: tuple[Interface, ...]) -> list[str]:
+    """eth0, eth1 ... counted over the cards whose name inside is not given, as libvirt does."""
+    unnamed = iter(range(len(cards)))
+    return [card.guest or f"eth{next(unnamed)}" for card in cards]
+
+
+def _host_name(scene: Scene, index: int, card: Interface) -> str:
+    """The name that was asked for, or one made of the uuid: no two starts choose the same."""
+    if card.target:
+        return card.target
+    taken = {*scene.start.links, *(other.target for other in scene.domain.interfaces)}
+    for salt in range(1000):
+        seed = f"{scene.options.instance}/{scene.domain.uuid}/{index}/{salt}"
+        name = f"vnet{zlib.crc32(seed.encode()):08x}"
+        if name not in taken:
+            break
+    return name
+
+
+def host_mac(card: Interface, host: str) -> str:
+    """The address of the host's end: high, so that a bridge keeps its own, and known to the undo.
+
+    The guest's with 0xfe in front, as libvirt does for its taps.
+    """
+    if card.mac:
+        return "fe" + card.mac[2:]
+    value = zlib.crc32(host.encode())
+    return "fe:52:" + ":".join(f"{value >> shift & 0xFF:02x}" for shift in (24, 16, 8, 0))
+
+
+def bridge_of(scene: Scene, card: Interface) -> str | None:
+    """The bridge of a card; None for ``ethernet``. ``checks`` has refused what is not there."""
+    if card.type == "bridge":
+        return card.source
+    if card.type == "network":
+        return scene.start.networks[card.source or ""].bridge
+    return None
+
+
+def make(scene: Scene) -> Iterator[Step]:
+    for card, (host, guest) in zip(scene.domain.interfaces, links(scene), strict=True):
+        bridge = bridge_of(scene, card)
+        mac = host_mac(card, host)
+        yield Step(
+            name=f"attach {guest} to its bridge" if bridge else f"make {guest}",
+            side="controller",
+            op="link-veth",
+            args={
+                "host": host,
+                "guest": guest,
+                "netns": "netns",
+                "host_mac": mac,
+                "mac": card.mac,
+                "mtu": card.mtu,
+                "bridge": bridge,
+                "up": True,
+            },
+            text=f"a veth pair, its end {host} " + (f"in {bridge}" if bridge else "on the host"),
+            boot=True,
+            undo=Undo(op="link-aside", args={"host": host, "mac": mac}),
+        )
+        yield from _addresses(host, card.host_ips, "controller", _WITH_LINK)
+        yield from _routes(host, card.host_routes, "controller", _WITH_LINK)
+
+
+def configure(scene: Scene) -> Iterator[Step]:
+    """What init does in the container's own namespace."""
+    if not scene.own_net:
+        return
+    yield Step(
+        name="bring lo up",
+        side="init",
+        op="lo-up",
+        args={},
+        text="loopback",
+        boot=True,
+        kernel=_WITH_NS,
+    )
+    for card, (_, guest) in zip(scene.domain.interfaces, links(scene), strict=True):
+        yield from _addresses(guest, card.ips, "init", _WITH_NS)
+        if card.link_state != "down":
+            yield Step(
+                name=f"bring {guest} up",
+                side="init",
+                op="link-up",
+                args={"link": guest},
+                text="before its routes, which need it",
+                boot=True,
+                kernel=_WITH_NS,
+            )
+        yield from _routes(guest, card.routes, "init", _WITH_NS)
+
+
+def _addresses(link: str, ips: tuple[Ip, ...], side: str, kernel: str) -> Iterator[Step]:
+    for ip in ips:
+        prefix = ip.prefix if ip.prefix is not None else natural_prefix(ip.address, ip.family)
+        yield Step(
+            name=f"give {link} the address {ip.address}",
+            side=side,
+            op="address",
+            args={"link": link, "address": ip.address, "prefix": prefix, "peer": ip.peer},
+            text=f"{ip.address}/{prefix}" + (f" to {ip.peer}" if ip.peer else ""),
+            boot=True,
+            kernel=kernel,
+        )
+
+
+def _routes(link: str, routes: tuple[Route, ...], side: str, kernel: str) -> Iterator[Step]:
+    for route in routes:
+        prefix = route_prefix(route)
+        yield Step(
+            name=f"route {route.address}/{prefix} through {route.gateway}",
+            side=side,
+            op="route",
+            args={
+                "address": route.address,
+                "prefix": prefix,
+                "gateway": route.gateway,
+                "link": link,
+                "metric": route.metric,
+            },
+            text=f"by {link}",
+            boot=True,
+            kernel=kernel,
+        )
+
+
+def route_prefix(route: Route) -> int:
+    """The length of a route's network: given, by netmask, or natural; 0 for the default route."""
+    if route.prefix is not None:
+        return route.prefix
+    if route.netmask:
+        return int(IPv4Address(route.netmask)).bit_count()
+    if route.address in ("0.0.0.0", "::"):
+        return 0
+    return natural_prefix(route.address, route.family or "ipv4")
+
+
+def natural_prefix(address: str, family: str | None) -> int:
+    """What libvirt assumes where a prefix is not given: the class of an IPv4 address, 64."""
+    if family == "ipv6" or ":" in address:
+        return 64
+    first = int(address.split(".", 1)[0])
+    return 8 if first < 128 else 16 if first < 192 else 24

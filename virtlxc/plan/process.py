@@ -1,0 +1,202 @@
+"""The processes of a start: what the daemon prepares, controller, stage, and init itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from string import ascii_letters, digits
+
+from virtlxc.host.security import capabilities
+from virtlxc.plan.scene import Scene
+from virtlxc.plan.steps import Args, Step, Undo
+
+_PROCESS = "concerns the process only"
+
+# The 32-bit twins whose uname(2) says so: libvirt's arch names.
+_LINUX32 = frozenset(
+    {"i686", "i586", "i486", "i386", "ppc", "s390", "sparc", "mips", "mipsel", "parisc", "armv7l"}
+)
+
+
+def title(scene: Scene) -> str:
+    """Pacemaker's agent for libvirt domains looks for ``libvirt_lxc.*-name NAME ``."""
+    return f"libvirt_lxc --name {scene.domain.name} --uuid {scene.domain.uuid}"
+
+
+def folders(scene: Scene) -> Iterator[Step]:
+    run, log = scene.options.run, scene.options.log.rpartition("/")[0]
+    yield Step(
+        name="make the folder of live state",
+        side="daemon",
+        op="mkdir",
+        args={"path": run, "mode": 0o700},
+        text="socket, journal and, at the end, exit.json",
+        undo=Undo(op="rmdir", args={"path": run}),
+    )
+    yield Step(
+        name="make the folder of logs",
+        side="daemon",
+        op="mkdir",
+        args={"path": log, "mode": 0o700},
+        text="unless it is there",
+        kernel="the log outlives the domain",
+    )
+
+
+def controller(scene: Scene) -> Iterator[Step]:
+    run = scene.options.run
+    yield Step(
+        name="write the journal",
+        side="controller",
+        op="journal",
+        args={"path": f"{run}/journal"},
+        text="every undo below, so that the daemon can perform them if the controller dies",
+        kernel="removes itself once all is undone",
+    )
+    yield Step(
+        name="set the title",
+        side="controller",
+        op="title",
+        args={"text": title(scene)},
+        text="the controller's command line, as monitors of libvirt's driver know it",
+        kernel=_PROCESS,
+    )
+    yield Step(
+        name="listen",
+        side="controller",
+        op="listen",
+        args={"path": f"{run}/sock"},
+        text="the controller's socket: consoles, state, events",
+        undo=Undo(op="unlink", args={"path": f"{run}/sock"}),
+    )
+
+
+def stage(scene: Scene) -> Step:
+    return Step(
+        name="fork the stage",
+        side="controller",
+        op="fork-stage",
+        args={},
+        text="the process that makes the namespaces of this boot and forks init",
+        boot=True,
+        kernel="the group's kill ends it",
+    )
+
+
+def personality(scene: Scene) -> Iterator[Step]:
+    if scene.domain.os.arch in _LINUX32 and scene.domain.os.arch != scene.host.arch:
+        yield Step(
+            name="set the personality",
+            side="stage",
+            op="personality",
+            args={"domain": "linux32"},
+            text=f"uname says a 32-bit machine ({scene.domain.os.arch})",
+            boot=True,
+            kernel=_PROCESS,
+        )
+
+
+def init(scene: Scene) -> Step:
+    return Step(
+        name="fork init",
+        side="stage",
+        op="fork-init",
+        args={},
+        text="first process of the pid namespace; the stage ends, the controller inherits it",
+        boot=True,
+        kernel="the group's kill ends it",
+    )
+
+
+_HOST_NAME_CHARS = frozenset(ascii_letters + digits + "-")
+
+
+def host_name(name: str) -> str:
+    """libvirt's filter: letters, digits and dashes of the domain's name, no dash in front."""
+    return "".join(char for char in name if char in _HOST_NAME_CHARS).removeprefix("-")[:64]
+
+
+def identity(scene: Scene) -> Iterator[Step]:
+    name = host_name(scene.domain.name)
+    if name and "uts" not in scene.shares:
+        yield _init("set the host name", "hostname", {"name": name}, name)
+    for row in scene.domain.container.sysctls:
+        args = {"key": row.name.replace(".", "/"), "value": row.value}
+        yield _init(f"set {row.name}", "sysctl", args, row.value, "goes with the namespace")
+
+
+def rights(scene: Scene) -> Iterator[Step]:
+    """The last steps before the guest's own program, from a process that can do everything."""
+    domain = scene.domain
+    user = {"user": domain.os.inituser, "group": domain.os.initgroup}
+    yield _init("join a new keyring", "keyring", {}, "a session keyring of its own, not the host's")
+    yield _init(
+        "open the console",
+        "console",
+        {"path": "/dev/console", "user": domain.os.inituser},
+        "new session, controlling terminal, standard input, output and error",
+    )
+    for limit in domain.container.rlimits:
+        soft, hard = (-1 if value is None else value for value in (limit.soft, limit.hard))
+        args = {"name": limit.name, "soft": soft, "hard": hard}
+        yield _init(f"limit {limit.name}", "rlimit", args, f"{soft} of {hard}")
+    if domain.os.inituser or domain.os.initgroup:
+        yield _init("become the init's user", "credentials", user, f"{user['user'] or 'root'}")
+    kept = kept_capabilities(scene)
+    dropped = [name for name in capabilities.NAMES if name not in kept]
+    yield _init(
+        "drop capabilities",
+        "caps",
+        {"keep": list(capabilities.numbers(kept))},
+        "without " + (", ".join(dropped) or "any loss"),
+    )
+
+
+def kept_capabilities(scene: Scene) -> tuple[str, ...]:
+    features = scene.domain.features
+    return capabilities.bounding_set(
+        features.cap_policy, features.caps, shares_host_network=scene.host_net
+    )
+
+
+def environment(scene: Scene) -> dict[str, str]:
+    """What libvirt's driver gives to init; the domain's own entries win."""
+    domain = scene.domain
+    env = {
+        "PATH": "/bin:/sbin",
+        "TERM": "linux",
+        "container": "lxc-libvirt",
+        "HOME": "/",
+        "container_uuid": domain.uuid,
+        "LIBVIRT_LXC_UUID": domain.uuid,
+        "LIBVIRT_LXC_NAME": domain.name,
+    }
+    if scene.consoles > 1:
+        # The first is /dev/console; systemd starts a login on each of these.
+        env["container_ttys"] = " ".join(f"pts/{n}" for n in range(1, scene.consoles))
+    if domain.os.cmdline:
+        env["LIBVIRT_LXC_CMDLINE"] = domain.os.cmdline
+    return env | dict(domain.os.initenv)
+
+
+def execute(scene: Scene) -> Iterator[Step]:
+    domain = scene.domain
+    if domain.os.initdir:
+        yield _init(
+            "enter the working directory", "chdir", {"path": domain.os.initdir}, domain.os.initdir
+        )
+    argv = [scene.start.init.path, *domain.os.initargs]
+    args = {
+        "argv": argv,
+        "env": [[name, value] for name, value in environment(scene).items()],
+        "keep": fd_keys(scene),
+    }
+    yield _init("execute init", "exec", args, " ".join(argv), "ends with its pid namespace")
+
+
+def fd_keys(scene: Scene) -> list[str]:
+    """The names of the descriptors that init inherits, from number 3 on."""
+    return [f"fd{n}" for n in range(scene.options.fds)]
+
+
+def _init(name: str, op: str, args: Args, text: str, kernel: str = _PROCESS) -> Step:
+    return Step(name=name, side="init", op=op, args=args, text=text, boot=True, kernel=kernel)

@@ -1,0 +1,122 @@
+"""From a domain and the facts to the steps of its start.
+
+:func:`_steps` is the order of a start; the files beside this one know one subject each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from virtlxc.host.facts import HostFacts, StartFacts
+from virtlxc.model import Domain
+from virtlxc.plan import (
+    cgroups,
+    checks,
+    consoles,
+    devices,
+    hostroot,
+    mounts,
+    namespaces,
+    network,
+    process,
+)
+from virtlxc.plan.scene import Scene, StartOptions
+from virtlxc.plan.steps import Plan, Step
+
+
+def plan_start(domain: Domain, host: HostFacts, start: StartFacts, options: StartOptions) -> Plan:
+    """The plan of a start. Pure.
+
+    Raises VirtlxcError CONFIG_UNSUPPORTED with one message that names the domain, the step, the
+    cause and the mend, when the host lacks something or the domain asks for what cannot be.
+    """
+    scene = Scene(domain, host, start, options)
+    warnings = checks.check(scene)
+    return Plan(
+        name=domain.name,
+        uuid=domain.uuid,
+        run=options.run,
+        log=options.log,
+        log_bytes=options.log_bytes,
+        log_files=options.log_files,
+        title=process.title(scene),
+        consoles=scene.consoles,
+        on_poweroff=domain.on_poweroff,
+        on_reboot=domain.on_reboot,
+        leaf=scene.leaf,
+        v1=cgroups.v1_groups(scene),
+        links=network.links(scene),
+        fds=tuple(process.fd_keys(scene)),
+        init_path=start.init.path,
+        init_kind=start.init.kind,
+        warnings=warnings,
+        steps=tuple(_steps(scene)),
+    )
+
+
+def _steps(scene: Scene) -> Iterator[Step]:
+    yield from process.folders(scene)
+    yield from _once(scene)
+    yield from _make_namespaces(scene)
+    yield from _prepare(scene)
+    yield namespaces.make_cgroup_and_pid(scene)
+    yield process.init(scene)
+    yield from _inside(scene)
+    if scene.options.paused:
+        yield cgroups.freeze(scene)
+
+
+def _once(scene: Scene) -> Iterator[Step]:
+    """What outlives a reboot from inside."""
+    yield from process.controller(scene)
+    yield from cgroups.make(scene)
+    yield from cgroups.limit(scene)
+    yield from namespaces.open_shared(scene)
+
+
+def _make_namespaces(scene: Scene) -> Iterator[Step]:
+    """In its groups before anything costs memory; joined before user, user before all others."""
+    yield cgroups.clear(scene)
+    yield process.stage(scene)
+    yield from namespaces.join_shared(scene)
+    yield from process.personality(scene)
+    if scene.userns:
+        yield namespaces.make_user(scene)
+        yield namespaces.map_ids(scene)
+        yield namespaces.open_user(scene)
+        yield namespaces.become_root(scene)
+    yield namespaces.make_own(scene)
+
+
+def _prepare(scene: Scene) -> Iterator[Step]:
+    """The controller's part, with the rights of the host: groups, links, detached mounts."""
+    yield from cgroups.enter(scene)
+    if scene.own_net:
+        yield namespaces.open_net(scene)
+    yield from network.make(scene)
+    yield from hostroot.sources(scene)
+    yield from mounts.sources(scene)
+    yield from mounts.host_sysfs(scene)
+    yield from devices.make(scene)
+    yield from consoles.make(scene)
+    yield from mounts.systemd_run(scene)
+
+
+def _inside(scene: Scene) -> Iterator[Step]:
+    """Init, from its first instruction to the guest's program."""
+    yield mounts.private(scene)
+    yield mounts.attach_root(scene)
+    yield from hostroot.attach(scene)
+    yield from mounts.kernel(scene)
+    yield from cgroups.mount_view(scene)
+    yield from devices.attach(scene)
+    yield from consoles.attach(scene)
+    yield from mounts.attach_run(scene)
+    yield from hostroot.cover(scene)
+    yield from mounts.protect_kernel(scene)
+    yield from mounts.additions(scene)
+    yield mounts.pivot(scene)
+    yield from network.configure(scene)
+    yield from process.identity(scene)
+    yield from process.rights(scene)
+    yield from process.execute(scene)
