@@ -229,6 +229,13 @@ def _star(text: str) -> str | None:
     return None if text == "*" else text
 
 
+def mac_of_duid(duid: str) -> str | None:
+    """The MAC inside a DHCPv6 client's DUID, for the kinds that have one (RFC 8415, 11.2, 11.4)."""
+    parts = duid.lower().split(":")
+    start = {"00:01:00:01": 8, "00:03:00:01": 4}.get(":".join(parts[:4]))
+    return ":".join(parts[start:]) if start and len(parts) == start + 6 else None
+
+
 def current(rows: Iterable[LeaseRow], now: int) -> list[LeaseRow]:
     """The rows that have not run out at ``now`` (seconds since the epoch)."""
     return [row for row in rows if row.expiry == 0 or row.expiry > now]

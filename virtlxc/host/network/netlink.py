@@ -231,6 +231,12 @@ class Netlink:
         payload = _LINK.pack(0, 0, index, IFF_UP if up else 0, IFF_UP)
         self.request("set link up" if up else "set link down", name, RTM_NEWLINK, 0, payload)
 
+    def set_master(self, index: int, name: str, master: int) -> None:
+        """Puts the link into the bridge with this index."""
+        payload = _LINK.pack(0, 0, index, 0, 0)
+        payload += attribute(IFLA_MASTER, struct.pack("=I", master))
+        self.request("put into its bridge", name, RTM_NEWLINK, 0, payload)
+
     def add_address(self, index: int, name: str, interface: Interface) -> None:
         """Gives the link an address; for IPv6 without waiting for duplicates, since nobody else
         can be on a bridge that was made a moment ago."""

@@ -183,6 +183,26 @@ def _dnsmasq_steps(network: Network, tools: Tools) -> Iterable[Step]:
     )
 
 
+def plan_stop(network: Network, others: Iterable[Network], tools: Tools) -> tuple[Undo, ...]:
+    """The undos that end a network, in the order of a start: they are performed backwards.
+
+    Forwarding is left on: by now others may rely on it. Pure.
+    """
+    if not network.own_bridge:
+        return ()
+    files = tools.files
+    args = {"name": network.bridge.name or "", "mac": network.mac or ""}
+    undos: list[Undo] = [{"op": "bridge-delete", "args": args}]
+    if rules.needs_rules(network):
+        text = rules.ruleset(others, tools.instance)
+        undos.append({"op": "nft", "args": {"program": tools.nft, "text": text}})
+    for path in (files.conf, files.dhcp_hosts, files.dns_hosts):
+        undos.append({"op": "unlink", "args": {"path": path}})
+    stop = {"conf": files.conf, "pid_file": files.pid}
+    undos.append({"op": "dnsmasq-stop", "args": stop})
+    return tuple(undos)
+
+
 def describe(steps: Iterable[Step]) -> str:
     """The steps for a person, one a line with the undo behind it."""
     lines = []

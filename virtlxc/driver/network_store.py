@@ -1,0 +1,143 @@
+"""What an instance keeps on disk about its networks.
+
+Definitions are XML in /etc/virtlxc/networks/NAME.xml with autostart links beside them. The live
+state of a running network and dnsmasq's files are in /run/virtlxc/network/, its leases in
+/var/lib/virtlxc/network/, so that guests keep their addresses over a reboot of the host. Live files
+are named by UUID: a network's name may hold what a file name in dnsmasq's configuration may not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from virtlxc.driver import files
+from virtlxc.driver.store import read_json
+from virtlxc.host.network import dnsmasq
+from virtlxc.paths import Paths
+
+_log = logging.getLogger(__name__)
+
+PROTO = 1
+"""The version of the live state: fields are added, never changed."""
+
+_SUFFIX = ".xml"
+
+
+class NetworkStore:
+    """The files of one instance's networks."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self.run = f"{paths.run}/network"
+        self.lib = f"{paths.lib}/network"
+        # Its presence says that the default network was made once: undefining it is for good.
+        self.default_mark = f"{self.lib}/default-was-made"
+
+    def prepare(self) -> None:
+        """Makes the folders; dnsmasq's own user must be able to pass and read."""
+        for folder, mode in (
+            (self._paths.networks, 0o700),
+            (self._paths.networks_autostart, 0o700),
+            (self.run, 0o755),
+            (self.lib, 0o755),
+        ):
+            try:
+                os.makedirs(folder, mode, exist_ok=True)
+            except OSError as error:
+                raise files.refused("make the folder", folder, error) from None
+        for folder in (self._paths.networks, self.run):
+            files.sweep(folder)
+
+    # Definitions
+
+    def definitions(self) -> Iterator[tuple[str, str]]:
+        """(name, XML) of every definition, by name; unreadable ones are logged."""
+        folder = self._paths.networks
+        for file_name in sorted(os.listdir(folder)):
+            if not file_name.endswith(_SUFFIX) or file_name.startswith("."):
+                continue
+            try:
+                with open(f"{folder}/{file_name}", encoding="utf-8") as file:
+                    yield file_name.removesuffix(_SUFFIX), file.read()
+            except (OSError, UnicodeDecodeError) as error:
+                _log.error("cannot read the network %s/%s: %s", folder, file_name, error)
+
+    def write_definition(self, name: str, xml: str) -> None:
+        files.replace_durably(self._xml_path(name), xml.encode())
+
+    def remove_definition(self, name: str, uuid: str) -> None:
+        """Removes definition, autostart link and leases for good."""
+        self.set_autostart(name, False)
+        files.remove_durably(self._xml_path(name))
+        with contextlib.suppress(OSError):
+            os.unlink(self.dnsmasq_files(uuid).leases)
+
+    def autostart(self, name: str) -> bool:
+        return os.path.islink(self._link_path(name))
+
+    def set_autostart(self, name: str, on: bool) -> None:
+        link = self._link_path(name)
+        if not on:
+            files.remove_durably(link)
+        elif not os.path.islink(link):
+            try:
+                os.symlink(self._xml_path(name), link)
+                files.sync_folder(self._paths.networks_autostart)
+            except OSError as error:
+                raise files.refused("link", link, error) from None
+
+    def _xml_path(self, name: str) -> str:
+        return f"{self._paths.networks}/{name}{_SUFFIX}"
+
+    def _link_path(self, name: str) -> str:
+        return f"{self._paths.networks_autostart}/{name}{_SUFFIX}"
+
+    @property
+    def default_made(self) -> bool:
+        return os.path.exists(self.default_mark)
+
+    def mark_default_made(self) -> None:
+        files.replace_durably(self.default_mark, b"")
+
+    # Live state
+
+    def dnsmasq_files(self, uuid: str) -> dnsmasq.Files:
+        base = f"{self.run}/{uuid}"
+        return dnsmasq.Files(
+            conf=f"{base}.conf",
+            dhcp_hosts=f"{base}.dhcp-hosts",
+            dns_hosts=f"{base}.dns-hosts",
+            leases=f"{self.lib}/{uuid}.leases",
+            pid=f"{base}.pid",
+        )
+
+    def write_live(self, uuid: str, state: dict[str, Any]) -> None:
+        data = json.dumps({"proto": PROTO, **state}, separators=(",", ":")).encode()
+        files.replace(f"{self.run}/{uuid}.json", data)
+
+    def remove_live(self, uuid: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self.run}/{uuid}.json")
+
+    def lives(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(UUID, state) of every network that ran, or was on its way, when the daemon ended."""
+        for file_name in sorted(os.listdir(self.run)):
+            if file_name.endswith(".json"):
+                state = read_json(f"{self.run}/{file_name}")
+                if state is not None:
+                    yield file_name.removesuffix(".json"), state
+
+    def leases(self, uuid: str) -> list[dnsmasq.LeaseRow]:
+        """The rows of the leases file, those that have run out included."""
+        try:
+            with open(self.dnsmasq_files(uuid).leases, encoding="utf-8", errors="replace") as file:
+                return dnsmasq.parse_leases(file.read())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise files.refused("read", self.dnsmasq_files(uuid).leases, error) from None
