@@ -1,0 +1,135 @@
+"""The measuring process: runs inside the instance's namespaces, prints samples as JSON.
+
+usage: python -m benchmarks.worker PHASE < SETTINGS
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import private_kib, quiet_interpreter, run_program, used_kib
+from benchmarks.subjects import Lxc, Ours, Subject
+
+Samples = dict[str, dict[str, list[float]]]  # work -> subject -> samples
+IDLE = 20
+SETTLE_S = 3.0
+
+
+class Bench:
+    """The subjects of one run, and what was sampled so far."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        scratch = Path(settings["scratch"])
+        self.count: int = settings["count"]
+        self.ours = Ours(
+            scratch, Path(settings["ours_root"]), settings["socket"], settings["program"]
+        )
+        self.subjects: dict[str, Subject] = {"ours": self.ours}
+        if settings["lxc"]:
+            self.subjects["lxc"] = Lxc(scratch, Path(settings["lxc_root"]), settings["lxc"])
+        self.virsh: list[str] = settings["virsh"]
+        self.virsh_environment: dict[str, str] = settings["virsh_environment"]
+        self.output = str(scratch / "virsh.output")
+        self.samples: Samples = {}
+
+    def add(self, work: str, subject: str, value: float) -> None:
+        self.samples.setdefault(work, {}).setdefault(subject, []).append(value)
+
+
+def starts_and_kills(bench: Bench) -> None:
+    """Turn by turn, so that whatever else the machine does falls on all alike."""
+    for subject in bench.subjects.values():
+        subject.define("plain", veth=False)
+        subject.define("veth", veth=True)
+    warm_up(bench)
+    for _ in range(bench.count):
+        for name, suffix in (("plain", ""), ("veth", "-veth")):
+            for key, subject in bench.subjects.items():
+                bench.add(f"start{suffix}", key, subject.start(name))
+                bench.add(f"kill{suffix}", key, subject.kill(name))
+    for _ in range(bench.count):
+        for key, subject in bench.subjects.items():
+            subject.start("veth")
+            subject.kill("veth")
+            bench.add("start-after-kill", key, subject.start("veth"))
+            subject.kill("veth")
+
+
+def warm_up(bench: Bench) -> None:
+    for subject in bench.subjects.values():
+        for name in ("plain", "veth"):
+            subject.start(name)
+            subject.kill(name)
+
+
+def command_line(bench: Bench) -> None:
+    """``virtlxc start`` as a whole process, beside the other's."""
+    for _ in range(bench.count):
+        for key, subject in bench.subjects.items():
+            start: Callable[[], float] = (
+                (lambda: bench.ours.command("start", "veth"))
+                if key == "ours"
+                else (lambda subject=subject: subject.start("veth"))  # type: ignore[misc]
+            )
+            bench.add("cli-start", key, start())
+            subject.kill("veth")
+
+
+def idle(bench: Bench) -> None:
+    """Memory of the whole system per idle container, and of each one's own process, in KiB."""
+    names = [f"idle{i}" for i in range(IDLE)]
+    for key, subject in reversed(bench.subjects.items()):
+        for name in names:
+            subject.define(name, veth=True)
+        before = settled()
+        for name in names:
+            subject.start(name)
+        bench.add("memory", key, (settled() - before) / IDLE)
+        for name in names:
+            bench.add("controller-memory", key, private_kib(subject.keeper(name)))
+        if key != "ours":  # ours stay for the next phase
+            for name in names:
+                subject.kill(name)
+
+
+def settled() -> int:
+    time.sleep(SETTLE_S)
+    return used_kib()
+
+
+def adopted(bench: Bench) -> None:
+    """What a new daemon finds: the same controllers; and how long its list takes."""
+    names = [f"idle{i}" for i in range(IDLE)]
+    for name in names:
+        bench.add("controller-memory-adopted", "ours", private_kib(bench.ours.keeper(name)))
+    for _ in range(bench.count):
+        bench.add("cli-list", "ours", bench.ours.command("list"))
+        if bench.virsh:
+            taken = run_program([*bench.virsh, "list"], bench.virsh_environment, bench.output)
+            bench.add("cli-list", "virsh", taken)
+    for name in names:
+        bench.ours.kill(name)
+
+
+PHASES: dict[str, tuple[Callable[[Bench], None], ...]] = {
+    "running": (starts_and_kills, command_line, idle),
+    "adopted": (adopted,),
+}
+
+
+def main() -> None:
+    bench = Bench(json.load(sys.stdin))
+    with quiet_interpreter():
+        for part in PHASES[sys.argv[1]]:
+            print(f"  {part.__name__.replace('_', ' ')} ...", file=sys.stderr, flush=True)
+            part(bench)
+    json.dump(bench.samples, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
