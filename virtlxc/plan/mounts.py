@@ -69,21 +69,35 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
         kernel=_FREED,
     )
     attrs, propagation = _attributes(scene, filesystem)
-    idmap = "userns" if needs_idmapped_mount(scene, filesystem) else None
-    if attrs or propagation or idmap:
-        what = [*attrs, *([propagation] if propagation else []), *(["idmapped"] if idmap else [])]
+    if attrs or propagation:
         yield Step(
             name=f"set attributes of {filesystem.target}",
             side="controller",
             op="mount-attr",
+            args={"key": key, "set": attrs, "recursive": recursive, "propagation": propagation},
+            text=", ".join([*attrs, *([propagation] if propagation else [])]),
+            boot=True,
+            kernel=_FREED,
+        )
+
+
+def translate(scene: Scene) -> Iterator[Step]:
+    """Idmapped mounts: they need the namespace's maps, so they come behind them."""
+    for filesystem in scene.domain.filesystems:
+        if filesystem.type != "mount" or _skipped(scene, filesystem):
+            continue
+        if not needs_idmapped_mount(scene, filesystem):
+            continue
+        yield Step(
+            name=f"translate the ids of {filesystem.target}",
+            side="controller",
+            op="mount-attr",
             args={
-                "key": key,
-                "set": attrs,
-                "recursive": recursive,
-                "propagation": propagation,
-                "idmap": idmap,
+                "key": key_of(filesystem),
+                "recursive": filesystem.source == "/",
+                "idmap": "userns",
             },
-            text=", ".join(what),
+            text=f"an idmapped mount: {filesystem.source} belongs to the guest's own ids",
             boot=True,
             kernel=_FREED,
         )

@@ -57,8 +57,9 @@ def plan_start(domain: Domain, host: HostFacts, start: StartFacts, options: Star
 def _steps(scene: Scene) -> Iterator[Step]:
     yield from process.folders(scene)
     yield from _once(scene)
+    yield from _detached(scene)
     yield from _make_namespaces(scene)
-    yield from _prepare(scene)
+    yield from _enter_and_link(scene)
     yield namespaces.make_cgroup_and_pid(scene)
     yield process.init(scene)
     yield from _inside(scene)
@@ -74,8 +75,18 @@ def _once(scene: Scene) -> Iterator[Step]:
     yield from namespaces.open_shared(scene)
 
 
+def _detached(scene: Scene) -> Iterator[Step]:
+    """Mounts that nobody sees yet; before the fork, by which init inherits their descriptors."""
+    yield from hostroot.sources(scene)
+    yield from mounts.sources(scene)
+    yield from mounts.host_sysfs(scene)
+    yield from devices.make(scene)
+    yield from consoles.make(scene)
+    yield from mounts.systemd_run(scene)
+
+
 def _make_namespaces(scene: Scene) -> Iterator[Step]:
-    """In its groups before anything costs memory; joined before user, user before all others."""
+    """Those of others are joined before user is made, and user is made before all others."""
     yield cgroups.clear(scene)
     yield process.stage(scene)
     yield from namespaces.join_shared(scene)
@@ -84,22 +95,17 @@ def _make_namespaces(scene: Scene) -> Iterator[Step]:
         yield namespaces.make_user(scene)
         yield namespaces.map_ids(scene)
         yield namespaces.open_user(scene)
+        yield from mounts.translate(scene)
         yield namespaces.become_root(scene)
     yield namespaces.make_own(scene)
 
 
-def _prepare(scene: Scene) -> Iterator[Step]:
-    """The controller's part, with the rights of the host: groups, links, detached mounts."""
+def _enter_and_link(scene: Scene) -> Iterator[Step]:
+    """In its groups before the cgroup namespace is made; links are born in its network."""
     yield from cgroups.enter(scene)
     if scene.own_net:
         yield namespaces.open_net(scene)
     yield from network.make(scene)
-    yield from hostroot.sources(scene)
-    yield from mounts.sources(scene)
-    yield from mounts.host_sysfs(scene)
-    yield from devices.make(scene)
-    yield from consoles.make(scene)
-    yield from mounts.systemd_run(scene)
 
 
 def _inside(scene: Scene) -> Iterator[Step]:
