@@ -1,0 +1,82 @@
+"""The table of commands: one row a command, one file a subject, found by name here.
+
+A file is loaded when one of its commands is asked for: a plain command must not pay for the
+others. A test compares this index with the files.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from virtlxc.cli.grammar import Command
+
+# title, keyword for help, names of commands by file
+GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    ("Domain Management", "domain", (
+        ("lifecycle", "autostart create destroy reboot resume shutdown start suspend"),
+        ("definition", "define undefine dumpxml domrename domxml-from-native domxml-to-native"),
+        ("texts", "desc edit metadata"),
+        ("names", "domid domname domuuid domhostname"),
+        ("consoles", "console ttyconsole"),
+        ("limits", "blkiotune memtune schedinfo setmaxmem setmem"),
+        ("processors", "cpu-stats vcpucount"),
+        ("devices", "attach-device detach-device update-device"),
+        ("processes", "lxc-enter-namespace send-process-signal"),
+    )),
+    ("Domain Monitoring", "monitor", (
+        ("listing", "list"),
+        ("information", "domblklist domcontrol dominfo dommemstat domstate domstats"),
+        ("interfaces", "domif-getlink domifaddr domiflist domifstat"),
+    )),
+    ("Domain Events", "events", (("events", "event"),)),
+    ("Host and Hypervisor", "host", (
+        ("host", "capabilities domcapabilities freecell hostname maxvcpus nodecpumap nodecpustats"
+                 " nodeinfo nodememstats sysinfo uri version"),
+    )),
+    ("Networking", "network", (
+        ("networks", "net-autostart net-create net-define net-destroy net-dhcp-leases net-dumpxml"
+                     " net-info net-list net-name net-start net-undefine net-uuid"),
+        ("network_changes", "net-edit net-event net-update"),
+    )),
+    ("Containers", "container", (
+        ("images", "delete new"),
+        ("inside", "exec logs"),
+        ("checks", "host-validate plan validate"),
+        ("service", "daemon"),
+    )),
+    ("Virtlxc itself", "virtlxc", (("shell", "cd connect echo exit help pwd quit"),)),
+)  # fmt: skip
+
+# Not for people: completion scripts call them.
+HIDDEN = {"complete": "completion"}
+
+
+def module_of(name: str) -> str:
+    """The file a command stands in, "" when there is no such command."""
+    for _title, _keyword, files in GROUPS:
+        for module, names in files:
+            if name in names.split():
+                return module
+    return HIDDEN.get(name, "")
+
+
+def find(name: str) -> Command | None:
+    module = module_of(name)
+    return load(module)[name] if module else None
+
+
+def load(module: str) -> dict[str, Command]:
+    """The commands of one file."""
+    found = __import__(f"{__name__}.{module}", fromlist=("COMMANDS",))
+    commands: dict[str, Command] = found.COMMANDS
+    return commands
+
+
+def names() -> list[str]:
+    """Every command that help shows, in its order."""
+    return [name for _title, _keyword, files in GROUPS for name in names_of(files)]
+
+
+def names_of(files: tuple[tuple[str, str], ...]) -> list[str]:
+    """The commands of one group."""
+    return sorted(name for _module, names in files for name in names.split())

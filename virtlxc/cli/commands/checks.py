@@ -1,0 +1,109 @@
+"""What can be known before a start: plans, validity, and whether the host can."""
+
+from __future__ import annotations
+
+import os
+
+from virtlxc.cli.failures import Failed
+from virtlxc.cli.files import read_text
+from virtlxc.cli.grammar import Command, rest, rows, text, word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from virtlxc.cli.grammar import Args
+    from virtlxc.cli.session import Session
+
+INACTIVE_XML = 2
+MARKS = {"ok": "PASS", "missing": "FAIL", "warning": "WARN"}
+
+
+def _plan(session: Session, args: Args) -> str:
+    from virtlxc.cli.planning import plan_text
+
+    what = args["domain"]
+    if os.path.exists(what) or what == "-" or "/" in what:
+        xml = read_text(what)
+    else:
+        xml = _definition(session, what)
+    return plan_text(session.paths, xml, args.get("facts"))
+
+
+def _definition(session: Session, name: str) -> str:
+    """The XML of a defined domain: from its file where we may read it, else from the daemon."""
+    try:
+        with open(session.paths.domain_xml(name), encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        pass
+    from virtlxc.cli.lookup import find_domain
+
+    try:
+        ref = find_domain(session, name)
+        xml: str = session.call("DOMAIN_GET_XML_DESC", dom=ref, flags=INACTIVE_XML)["xml"]
+    except Failed as failed:
+        raise Failed(f"there is no file and no domain '{name}'", *failed.lines[1:]) from None
+    return xml
+
+
+def _as_it_is(data: str, args: Args, quiet: bool) -> str:
+    return data
+
+
+def _validate(session: Session, args: Args) -> None:
+    from virtlxc.cli.validation import problems
+
+    bad = 0
+    for path in args.rest:
+        found = problems(path, read_text(path))
+        if found:
+            bad += 1
+            session.complain(*found)
+        else:
+            session.remark(f"{path} is valid\n")
+    if bad:
+        raise Failed(f"{bad} of {len(args.rest)} files cannot be used as they are")
+
+
+def _host_validate(session: Session, args: Args) -> list[dict[str, Any]]:
+    from virtlxc.cli.validation import host_rows
+
+    return host_rows(session)
+
+
+def _show_host(found: list[dict[str, Any]], args: Args, quiet: bool) -> str:
+    lines = []
+    for fact in found:
+        mark = MARKS.get(fact["status"], fact["status"].upper())
+        lines.append(f"{fact['name']:<40} : {mark:<4} {fact['text']}".rstrip() + "\n")
+        if fact["mend"]:
+            lines.append(f"{'':<40}   mend: {fact['mend']}\n")
+    return "".join(lines)
+
+
+COMMANDS = rows(
+    Command(
+        "host-validate",
+        "what this host can, and the mend for what it cannot",
+        read=_host_validate,
+        show=_show_host,
+        connects=False,
+    ),
+    Command(
+        "plan",
+        "every step that a start would take; needs no root and no daemon",
+        word("domain", "a file with domain XML, or a name", complete="domains"),
+        text("facts", "a file with what is known of the host", named=True),
+        read=_plan,
+        show=_as_it_is,
+        connects=False,
+    ),
+    Command(
+        "validate",
+        "check XML files against the schema and the rules; needs no root and no daemon",
+        rest("file", "files with domain or network XML", required=True, complete="files"),
+        run=_validate,
+        connects=False,
+    ),
+)

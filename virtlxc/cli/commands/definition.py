@@ -1,0 +1,190 @@
+"""Definitions: what a domain is, as XML."""
+
+from __future__ import annotations
+
+from virtlxc.cli.failures import Failed
+from virtlxc.cli.files import read_text
+from virtlxc.cli.grammar import Command, alias, flag, rows, text, word
+from virtlxc.cli.lookup import domain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from virtlxc.cli.grammar import Args
+    from virtlxc.cli.session import Session
+
+DOMAIN = word("domain", "name, id or UUID", complete="domains")
+VALIDATE = 1
+NO_SUPPORT, RPC = 3, 39
+# libvirt's virDomainUndefineFlagsValues.
+UNDEFINE_FLAGS = (
+    ("managed-save", 1), ("snapshots-metadata", 2), ("nvram", 4), ("keep-nvram", 8),
+    ("checkpoints-metadata", 16), ("tpm", 32), ("keep-tpm", 64),
+)  # fmt: skip
+# libvirt's virDomainXMLFlags.
+XML_FLAGS = (("security-info", 1), ("inactive", 2), ("update-cpu", 4), ("migratable", 8))
+
+
+def _define(session: Session, args: Args) -> None:
+    path = args["file"]
+    xml = read_text(path)
+    name, warnings = define(
+        session, xml, VALIDATE if "validate" in args else 0, f"Failed to define domain from {path}"
+    )
+    session.remark(f"Domain '{name}' defined from {path}\n")
+    session.warn(*warnings)
+
+
+def define(session: Session, xml: str, flags: int, failed: str) -> tuple[str, list[str]]:
+    """Defines a domain; its name, and what the daemon warns about.
+
+    Only our own call tells warnings; another daemon gets libvirt's.
+    """
+    try:
+        found = session.own("DEFINE", failed=failed, xml=xml, flags=flags)
+        return found["dom"][0], list(found["warnings"])
+    except Failed as error:
+        if error.code not in (NO_SUPPORT, RPC):
+            raise
+    found = session.call("DOMAIN_DEFINE_XML_FLAGS", failed=failed, xml=xml, flags=flags)
+    return found["dom"][0], []
+
+
+def _undefine(session: Session, args: Args) -> None:
+    if "wipe-storage" in args and "storage" not in args and "remove-all-storage" not in args:
+        raise Failed("'--wipe-storage' requires '--storage <string>' or '--remove-all-storage'")
+    ref = domain(session, args)
+    name = args["domain"]
+    if "storage" in args or "remove-all-storage" in args:
+        if ref[2] >= 0:
+            raise Failed("Storage volume deletion is supported only on stopped domains")
+        raise Failed(
+            "containers have no storage volumes",
+            f"'virtlxc delete {name}' removes a domain with the files that 'new' made for it",
+        )
+    session.call(
+        "DOMAIN_UNDEFINE_FLAGS",
+        failed=f"Failed to undefine domain '{name}'",
+        dom=ref,
+        flags=args.bits(UNDEFINE_FLAGS),
+    )
+    session.remark(f"Domain '{name}' has been undefined\n")
+
+
+def _dumpxml(session: Session, args: Args) -> str:
+    ref = domain(session, args)
+    xml: str = session.call("DOMAIN_GET_XML_DESC", dom=ref, flags=args.bits(XML_FLAGS))["xml"]
+    return xml
+
+
+def show_xml(xml: str, args: Args, quiet: bool) -> str:
+    """XML as it came, or what --xpath finds in it."""
+    path = args.get("xpath")
+    if path is None:
+        return xml
+    from virtlxc.cli.xml import select
+
+    return select(xml, path, wrap="wrap" in args)
+
+
+def _domrename(session: Session, args: Args) -> None:
+    ref = domain(session, args)
+    session.call("DOMAIN_RENAME", dom=ref, new_name=args["new-name"])
+    session.remark("Domain successfully renamed\n")
+
+
+def _from_native(session: Session, args: Args) -> str:
+    form, path = args["format"], args["config"]
+    xml: str = session.call(
+        "CONNECT_DOMAIN_XML_FROM_NATIVE", nativeFormat=form, nativeConfig=read_text(path)
+    )["domainXml"]
+    return xml
+
+
+def _to_native(session: Session, args: Args) -> str:
+    form, path = args["format"], args.get("xml")
+    if "domain" in args:
+        ref = domain(session, args)
+        xml = session.call(
+            "DOMAIN_GET_XML_DESC", failed="failed to retrieve XML", dom=ref
+        )["xml"]
+    elif path is not None:
+        xml = read_text(path)
+    else:
+        raise Failed("need either domain or domain XML")
+    text: str = session.call(
+        "CONNECT_DOMAIN_XML_TO_NATIVE", nativeFormat=form, domainXml=xml
+    )["nativeConfig"]
+    return text
+
+
+def _as_it_is(data: str, args: Args, quiet: bool) -> str:
+    return data
+
+
+COMMANDS = rows(
+    Command(
+        "define",
+        "define a domain from an XML file, or change its definition",
+        word("file", "the domain's XML", complete="files"),
+        flag("validate", "check the XML against the schema"),
+        run=_define,
+    ),
+    Command(
+        "undefine",
+        "remove a domain's definition",
+        DOMAIN,
+        flag("managed-save", "remove its saved state too"),
+        text("storage", "as virsh; containers have no volumes"),
+        flag("remove-all-storage", "as virsh; containers have no volumes"),
+        alias("delete-snapshots", "delete-storage-volume-snapshots"),
+        flag("delete-storage-volume-snapshots", "as virsh; containers have no volumes"),
+        flag("wipe-storage", "as virsh; containers have no volumes"),
+        flag("snapshots-metadata", "remove what is known of its snapshots too"),
+        flag("checkpoints-metadata", "remove what is known of its checkpoints too"),
+        flag("nvram", "as virsh; containers have none"),
+        flag("keep-nvram", "as virsh; containers have none"),
+        flag("tpm", "as virsh; containers have none"),
+        flag("keep-tpm", "as virsh; containers have none"),
+        run=_undefine,
+        excludes=(("nvram", "keep-nvram"), ("tpm", "keep-tpm")),
+        needs=(("delete-storage-volume-snapshots", "remove-all-storage"),),
+    ),
+    Command(
+        "dumpxml",
+        "a domain as XML",
+        DOMAIN,
+        flag("inactive", "the definition, not what runs"),
+        flag("security-info", "with what is secret"),
+        flag("update-cpu", "as virsh; without effect here"),
+        flag("migratable", "what a migration would send"),
+        text("xpath", "only what this XPath expression selects", named=True),
+        flag("wrap", "put what --xpath selects into one root element"),
+        read=_dumpxml,
+        show=show_xml,
+    ),
+    Command(
+        "domrename",
+        "rename a domain that does not run",
+        word("domain", "name, id or UUID", complete="inactive-domains"),
+        word("new-name", "the new name"),
+        run=_domrename,
+    ),
+    Command(
+        "domxml-from-native",
+        "domain XML from another program's configuration",
+        word("format", "lxc-tools"),
+        word("config", "the file to convert", complete="files"),
+        read=_from_native,
+        show=_as_it_is,
+    ),
+    Command(
+        "domxml-to-native",
+        "another program's configuration from domain XML",
+        word("format", "the format to write"),
+        text("domain", "name, id or UUID", complete="domains"),
+        text("xml", "a file with domain XML", complete="files"),
+        read=_to_native,
+        show=_as_it_is,
+        excludes=(("domain", "xml"),),
+    ),
+)

@@ -1,0 +1,27 @@
+"""What ends a command with exit status 1: the lines that go to stderr, each after ``error: ``."""
+
+from __future__ import annotations
+
+
+class Failed(Exception):
+    """A command did not do its work; ``lines`` say what, then why.
+
+    ``code`` is libvirt's number of the daemon's error, 0 when the daemon has no part in it.
+    """
+
+    def __init__(self, *lines: str, code: int = 0) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+        self.code = code
+
+
+class UsageError(Failed):
+    """The command line itself is wrong: nothing of it was carried out."""
+
+
+class Exit(Exception):
+    """Leave with this status, for commands that pass on the status of something else."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status

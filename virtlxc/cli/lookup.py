@@ -1,0 +1,86 @@
+"""How a domain or a network that somebody names is found."""
+
+from __future__ import annotations
+
+from virtlxc.cli.failures import Failed
+from virtlxc.errors import VirtlxcError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from virtlxc.cli.grammar import Args
+    from virtlxc.cli.session import NetworkRef, Ref, Session
+
+UUID_LENGTH = 36
+ID_MAX = (1 << 31) - 1
+
+
+def domain(session: Session, args: Args) -> Ref:
+    """The domain that the option ``domain`` names, by id, UUID or name."""
+    return find_domain(session, args["domain"])
+
+
+def find_domain(
+    session: Session, given: str, *, by_id: bool = True, by_uuid: bool = True, by_name: bool = True
+) -> Ref:
+    """The domain of that id, UUID or name, in this order; Failed when there is none."""
+    found: Any = None
+    if by_id and given.isdecimal() and given.isascii() and int(given) <= ID_MAX:
+        found = _ask(session, "DOMAIN_LOOKUP_BY_ID", id=int(given))
+    if found is None and by_uuid and len(given) == UUID_LENGTH:
+        raw = uuid_bytes(given)
+        found = _ask(session, "DOMAIN_LOOKUP_BY_UUID", uuid=raw) if raw else None
+    if found is None and by_name:
+        found = _ask(session, "DOMAIN_LOOKUP_BY_NAME", name=given)
+    if found is None:
+        raise Failed(f"failed to get domain '{given}'")
+    ref: Ref = found["dom"]
+    return ref
+
+
+def network(session: Session, args: Args) -> NetworkRef:
+    """The network that the option ``network`` names, by UUID or name."""
+    return find_network(session, args["network"])
+
+
+def find_network(
+    session: Session, given: str, *, by_uuid: bool = True, by_name: bool = True
+) -> NetworkRef:
+    """The network of that UUID or name; Failed, with the daemon's reason, when there is none."""
+    reasons: tuple[str, ...] = ()
+    tries: list[tuple[str, dict[str, Any]]] = []
+    raw = uuid_bytes(given) if by_uuid and len(given) == UUID_LENGTH else None
+    if raw is not None:
+        tries.append(("NETWORK_LOOKUP_BY_UUID", {"uuid": raw}))
+    if by_name:
+        tries.append(("NETWORK_LOOKUP_BY_NAME", {"name": given}))
+    for name, fields in tries:
+        try:
+            ref: NetworkRef = session.connection.call(name, **fields)["net"]
+        except VirtlxcError as error:
+            reasons = (error.message,)
+        else:
+            return ref
+    raise Failed(f"failed to get network '{given}'", *reasons)
+
+
+def _ask(session: Session, name: str, **fields: Any) -> dict[str, Any] | None:
+    try:
+        return session.connection.call(name, **fields)
+    except VirtlxcError:
+        return None
+
+
+def uuid_bytes(text: str) -> bytes | None:
+    """The 16 bytes of a UUID's text, None when it is none."""
+    try:
+        raw = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        return None
+    return raw if len(raw) == 16 else None
+
+
+def uuid_text(raw: bytes) -> str:
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

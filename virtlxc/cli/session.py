@@ -1,0 +1,162 @@
+"""One run of the command: where it is connected to, and how it speaks.
+
+On the start-up path of the command: it must stay light.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from virtlxc.cli.failures import Failed
+from virtlxc.errors import VirtlxcError
+from virtlxc.paths import Paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from virtlxc.cli.options import Options
+    from virtlxc.rpc.client import Connection
+
+    Ref = tuple[str, bytes, int]
+    NetworkRef = tuple[str, bytes]
+
+# What connect(2) says when nobody listens.
+ENOENT, ECONNREFUSED = 2, 111
+NO_SUPPORT = 3
+
+
+class Session:
+    """What commands work with. ``interactive`` is the shell's; commands of a batch share one."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.paths = Paths(options.root)
+        self.uri = options.uri
+        self.readonly = options.readonly
+        self.quiet = options.quiet
+        self.interactive = False
+        self._connection: Connection | None = None
+
+    # Speaking
+
+    def say(self, text: str) -> None:
+        """Prints what was asked for."""
+        sys.stdout.write(text)
+
+    def remark(self, text: str) -> None:
+        """Prints what --quiet leaves out."""
+        if not self.quiet:
+            sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Shows what was printed before something else writes to the same place."""
+        sys.stdout.flush()
+
+    def complain(self, *lines: str) -> None:
+        sys.stdout.flush()
+        for line in lines:
+            sys.stderr.write(f"error: {line}\n")
+        sys.stderr.flush()
+
+    def warn(self, *lines: str) -> None:
+        sys.stdout.flush()
+        for line in lines:
+            sys.stderr.write(f"warning: {line}\n")
+        sys.stderr.flush()
+
+    def note(self, text: str) -> None:
+        """Says on stderr what was done beside what was asked."""
+        sys.stdout.flush()
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    # Asking the daemon
+
+    @property
+    def connection(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def call(
+        self, name: str, /, *, failed: str = "", program: str = "remote", **fields: Any
+    ) -> dict[str, Any]:
+        """A call to the daemon; ``failed`` is the line that stands before the daemon's reason."""
+        try:
+            return self.connection.call(name, program=program, **fields)
+        except VirtlxcError as error:
+            raise _failed(failed, error) from error
+
+    def own(self, name: str, /, *, failed: str = "", **fields: Any) -> dict[str, Any]:
+        """A call of our own program, which libvirt's daemons do not have."""
+        return self.call(name, failed=failed, program="virtlxc", **fields)
+
+    def supported(self, name: str, /, **fields: Any) -> dict[str, Any] | None:
+        """As :meth:`call`, but None where the daemon has no such call."""
+        try:
+            return self.connection.call(name, **fields)
+        except VirtlxcError as error:
+            if error.code == NO_SUPPORT:
+                return None
+            raise _failed("", error) from error
+
+    def reconnect(self, uri: str = "", *, readonly: bool = False) -> None:
+        """Leaves the daemon, and reaches the one at ``uri`` (the same one when empty)."""
+        self.close()
+        if uri:
+            self.uri = uri
+            self.readonly = readonly
+        else:
+            self.readonly = self.readonly or readonly
+        self._connection = self._connect()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def lost(self) -> None:
+        """Forgets a connection that broke, so that the next command makes a new one."""
+        if self._connection is not None:
+            self._connection.abandon()
+            self._connection = None
+
+    @property
+    def address(self) -> str:
+        """What to connect to: the URI that was given, else this instance's socket."""
+        if self.uri in ("", "lxc:///", "lxc:///system"):
+            return self.paths.socket_ro if self.readonly else self.paths.socket
+        return self.uri
+
+    def _connect(self) -> Connection:
+        from virtlxc.rpc.client import Connection
+
+        try:
+            return Connection(self.address, self.readonly)
+        except VirtlxcError as error:
+            if not self._may_start_daemon(error):
+                raise _failed("failed to connect to the hypervisor", error) from error
+        from virtlxc.cli.starting import start_daemon
+
+        start_daemon(self)
+        try:
+            return Connection(self.address, self.readonly)
+        except VirtlxcError as error:
+            raise _failed("failed to connect to the hypervisor", error) from error
+
+    def _may_start_daemon(self, error: VirtlxcError) -> bool:
+        cause = error.__cause__
+        return (
+            not self.uri
+            and os.geteuid() == 0
+            and isinstance(cause, OSError)
+            and cause.errno in (ENOENT, ECONNREFUSED)
+        )
+
+
+def _failed(line: str, error: VirtlxcError) -> Failed:
+    lines: Sequence[str] = (line, error.message) if line else (error.message,)
+    return Failed(*lines, code=error.code)

@@ -1,0 +1,32 @@
+"""Sizes with units, as libvirt reads them: ``512M``, ``2GiB``, ``1000KB``."""
+
+from __future__ import annotations
+
+PREFIXES = "kmgtpe"
+SIZE_MAX = (1 << 64) - 1
+
+
+def to_bytes(written: str, default: int = 1) -> int | None:
+    """The size in bytes, None when it is none; ``default`` is the factor of a bare number.
+
+    ``M`` and ``MiB`` count in powers of 1024, ``MB`` in powers of 1000.
+    """
+    text = written.strip()
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    if not (digits.isdecimal() and digits.isascii()):
+        return None
+    factor = _factor(text[len(digits) :].lower(), default)
+    if factor is None or int(digits) * factor > SIZE_MAX:
+        return None
+    return int(digits) * factor
+
+
+def _factor(unit: str, default: int) -> int | None:
+    if not unit:
+        return default
+    if unit in ("b", "byte", "bytes"):
+        return 1
+    power = PREFIXES.find(unit[0]) + 1
+    if not power or unit[1:] not in ("", "b", "ib"):
+        return None
+    return int((1000 if unit[1:] == "b" else 1024) ** power)
