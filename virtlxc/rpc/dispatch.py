@@ -7,6 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from virtlxc.driver.network_state import NetworkRef
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.rpc import registry, wire
@@ -175,11 +176,11 @@ class Job:
         marks = self._handler.procedure.marks
         if marks & {"ro", "quiet"} or not self._handler.needs_open:
             return
-        domain = next((value.name for value in self._values if isinstance(value, Ref)), "-")
+        refs = [value for value in self._values if isinstance(value, Ref | NetworkRef)]
         result = "ok" if self._error is None else str(self._error)
         _audit.info(
             "uid=%d pid=%d call=%s domain=%s result=%s",
-            self.client.uid, self.client.pid, self._name(), domain, result,
+            self.client.uid, self.client.pid, self._name(), refs[0].name if refs else "-", result,
         )  # fmt: skip
 
 
@@ -199,9 +200,9 @@ def error_payload(error: Exception, name: str) -> bytes:
 
 
 def _as_ref(value: Any) -> Any:
-    """A domain's reference in the form that the driver takes; everything else as it is."""
-    if type(value) is tuple and len(value) == 3 and isinstance(value[1], bytes):
-        return Ref(*value)
+    """A reference in the form that the driver takes; everything else as it is."""
+    if type(value) is tuple and len(value) in (2, 3) and isinstance(value[1], bytes):
+        return Ref(*value) if len(value) == 3 else NetworkRef(*value)
     return value
 
 

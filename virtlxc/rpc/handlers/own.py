@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
 from typing import Any
 
 from virtlxc import __version__
+from virtlxc.driver import execs
+from virtlxc.driver.network_state import NetworkRef
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.rpc.registry import Call, Later, handles
 from virtlxc.rpc.tables import OWN
 
 _LOG_MAX = 1 << 20
-_EXITED, _SIGNALED = 0, 1
 _numbers = itertools.count(1)
 
 
@@ -71,9 +73,8 @@ def host_validate(call: Call, flags: int) -> list[tuple[str, str, str, str]]:
 
 
 @handles("NETWORK_START", program=OWN, flags=0)
-def network_start(call: Call, net: tuple[str, bytes], flags: int) -> list[str]:
-    networks: Any = call.driver.networks
-    return list(networks.start(net))
+def network_start(call: Call, net: NetworkRef, flags: int) -> list[str]:
+    return list(call.driver.networks.start(net))
 
 
 # Templates
@@ -114,28 +115,19 @@ def exec_start(
     flags: int,
 ) -> tuple[int, int]:
     """The program runs until it ends, EXEC_CLOSE, or the end of this connection."""
-    if not argv:
-        raise VirtlxcError("cannot run a program: there is no name of one", Code.INVALID_ARG)
-    if not tty and len(call.fds) != 3:
-        raise VirtlxcError(
-            "cannot run a program: three descriptors must come with the call when it gets no "
-            f"terminal, not {len(call.fds)}",
-            Code.INVALID_ARG,
-            From.RPC,
-        )
-    request = {
-        "argv": argv,
-        "env": [list(pair.partition("=")[::2]) for pair in env],
-        "cwd": cwd,
-        "user": user,
-        "group": group,
-        "tty": {"rows": rows, "cols": columns} if tty else None,
-    }
+    request = execs.Request(
+        argv=tuple(argv),
+        env=tuple((name, value) for name, _, value in (pair.partition("=") for pair in env)),
+        cwd=cwd,
+        user=user,
+        group=group,
+        tty=(rows, columns) if tty else None,
+    )
     running = call.driver.domains.exec(dom, request, call.fds)
     number = next(_numbers)
     call.peer.keep(number, running)
-    if running.master is not None:
-        call.out_fds = [os.dup(running.master)]
+    if running.tty >= 0:
+        call.out_fds = [running.tty]
     return number, running.pid
 
 
@@ -144,12 +136,11 @@ def exec_wait(call: Call, handle: int) -> Later:
     running = _running(call, handle)
 
     def poll() -> tuple[int, int] | None:
-        ended = running.poll()
-        if ended is None:
+        if not select.select([running.fileno()], [], [], 0)[0]:
             return None
-        how, number = ended
+        ended = running.wait()
         call.peer.drop(handle)
-        return (_EXITED if how == "exited" else _SIGNALED), number
+        return ended
 
     return Later(running.fileno(), poll)
 
@@ -160,8 +151,8 @@ def exec_close(call: Call, handle: int) -> None:
     call.peer.drop(handle)
 
 
-def _running(call: Call, handle: int) -> Any:
-    found = call.peer.kept.get(handle)
+def _running(call: Call, handle: int) -> execs.ExecHandle:
+    found: execs.ExecHandle | None = call.peer.kept.get(handle)
     if found is None:
         raise VirtlxcError(
             f"this connection runs no program number {handle}", Code.INVALID_ARG, From.RPC
