@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
+import socket
 
 from .ops import OPS
 from .ops.context import Context, StepError
@@ -19,11 +22,11 @@ from .protocol import Failed, ProtocolError, resolve, segments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 _PACKET = 65536
+_MAX_FDS = 250
 
 
 def run_step(ctx: Context, step: dict[str, Any]) -> None:
@@ -57,8 +60,13 @@ def _text(error: OSError) -> str:
     return f"{path}: {reason}" if path else reason
 
 
-def announce(channel: socket.socket, phase: int) -> None:
-    channel.send(b'{"phase":%d}' % phase)
+def announce(channel: socket.socket, phase: int, keys: Mapping[str, int] | None = None) -> None:
+    """Say that a segment is done; the controller hands over descriptors that it made meanwhile."""
+    if keys:
+        packet = json.dumps({"phase": phase, "keys": list(keys)}).encode()
+        socket.send_fds(channel, [packet], list(keys.values()))
+    else:
+        channel.send(b'{"phase":%d}' % phase)
 
 
 # --- stage and init -----------------------------------------------------------------------------
@@ -79,11 +87,7 @@ def follow(ctx: Context, steps: list[dict[str, Any]], phase: int) -> None:
                 run_step(ctx, step)
             announce(ctx.channel, phase)
         elif side == "controller":
-            _await_controller(ctx.channel, phase)
-            if ctx.side == "init":
-                # The controller goes on when it has reaped the stage: it is our parent now.
-                ctx.adopted = True
-                die_with_parent()
+            _await_controller(ctx, ctx.channel, phase)
         else:
             raise Failed(ctx.side, "", 0, "", f"a step of {side} follows one of {ctx.side}")
         phase += 1
@@ -91,20 +95,40 @@ def follow(ctx: Context, steps: list[dict[str, Any]], phase: int) -> None:
 
 
 def before_exec(ctx: Context) -> None:
-    """What init does last: the controller's death must still be ours, and is not seen any more."""
+    """What init does last: from now on the controller's death is its own.
+
+    That is right only once the stage is gone and the controller is the parent. Were the controller
+    gone as well, its end of the socket would be closed, and the announcement refused.
+    """
     assert ctx.channel is not None
-    if ctx.adopted:
-        die_with_parent()
+    select.select([ctx.stage_fd], [], [])
+    die_with_parent()
     announce(ctx.channel, ctx.phase)
 
 
-def _await_controller(channel: socket.socket, phase: int) -> None:
-    packet = channel.recv(_PACKET)
+def _await_controller(ctx: Context, channel: socket.socket, phase: int) -> None:
+    packet, fds, _, _ = socket.recv_fds(channel, _PACKET, _MAX_FDS, socket.MSG_CMSG_CLOEXEC)
     if packet == b'{"phase":%d}' % phase:
         return
     if not packet:
         raise ProtocolError("the controller is gone")
-    raise ProtocolError(f"waited for phase {phase} of the controller, got {packet!r}")
+    data = json.loads(packet)
+    if data.get("phase") != phase:
+        raise ProtocolError(f"waited for phase {phase} of the controller, got {packet!r}")
+    for key, fd in zip(data["keys"], fds, strict=True):
+        ctx.put(key, fd)
+
+
+def keys_of(steps: list[dict[str, Any]]) -> set[str]:
+    """The keys that stage and init use: what the controller has to hand over."""
+    found = {"root"}
+    for step in steps:
+        if step["side"] in ("stage", "init"):
+            args = step.get("args", {})
+            found.update(args.get("keep") or ())
+            if isinstance(key := args.get("key"), str):
+                found.add(key)
+    return found
 
 
 def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
@@ -114,6 +138,8 @@ def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
     try:
         if side == "stage":
             die_with_parent()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         ctx.side = side
         ctx.executed = lambda: before_exec(ctx)
         follow(ctx, steps, ctx.phase + 1)
@@ -153,6 +179,8 @@ class Conductor:
         self.wait = wait
         self.done = 0
         self._early: dict[str, Any] | None = None
+        self._handed = keys_of(steps)
+        self._known: dict[str, int] = {}
 
     def conduct(self) -> None:
         """Perform all steps; returns when init's program runs. Raises Failed or ProtocolError."""
@@ -168,7 +196,10 @@ class Conductor:
                 forked = self._own(first, last)
                 if ctx.channel is not None and not forked and phase < last_of_init:
                     self._reap_stage()
-                    announce_or_fail(ctx.channel, phase)
+                    self._announce(ctx.channel, phase)
+                elif forked:
+                    # The child has our table as it was when it was forked.
+                    self._known = dict(ctx.keys)
             else:
                 self.done = last
                 self._await(phase, side)
@@ -181,6 +212,22 @@ class Conductor:
             self.done = number + 1
             run_step(self.ctx, self.steps[number])
         return str(self.steps[last - 1]["op"]) == "fork-stage"
+
+    def _announce(self, channel: socket.socket, phase: int) -> None:
+        """Tell a phase, with the keys that are new; a child that is gone may have said why."""
+        fresh = {
+            key: fd
+            for key, fd in self.ctx.keys.items()
+            if key in self._handed and self._known.get(key) != fd
+        }
+        self._known.update(fresh)
+        try:
+            announce(channel, phase, fresh)
+        except OSError:
+            packet = channel.recv(_PACKET)
+            if packet and "failed" in (data := json.loads(packet)):
+                raise Failed.from_json(data["failed"]) from None
+            raise Failed("stage", "", 0, "", "stage or init was killed during the start") from None
 
     def _await(self, phase: int, side: str) -> None:
         data = self._early or self._receive(side)
@@ -226,14 +273,3 @@ class Conductor:
             pid = self.ctx.pids.pop("stage", None)
             if pid is not None:
                 os.waitpid(pid, 0)
-
-
-def announce_or_fail(channel: socket.socket, phase: int) -> None:
-    """Tell a phase; a child that is gone may have said why before."""
-    try:
-        announce(channel, phase)
-    except OSError:
-        packet = channel.recv(_PACKET)
-        if packet and "failed" in (data := json.loads(packet)):
-            raise Failed.from_json(data["failed"]) from None
-        raise Failed("stage", "", 0, "", "stage or init was killed during the start") from None

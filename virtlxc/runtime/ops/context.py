@@ -41,7 +41,7 @@ class Context:
         self.listener: socket.socket | None = None
         self.enter: Callable[[Context, str], None] | None = None
         self.phase = 0
-        self.adopted = False
+        self.stage_fd = -1
         self.journal: str | None = None
         self.executed: Callable[[], None] | None = None
         self.boot_keys: list[str] | None = None

@@ -54,7 +54,8 @@ def caps(ctx: Context, *, keep: list[int]) -> None:
     """Reduce the capability bounding set to the numbers ``keep``; no other set outlives exec.
 
     Permitted and effective follow at ``exec``: for uid 0 they become the bounding set, for
-    any other user empty. So this may stand before ``credentials``, which needs rights that it may drop.
+    any other user empty. So this may stand before ``credentials``, which needs rights that it may
+    drop.
     """
     reduce_bounding(keep)
 
@@ -63,13 +64,16 @@ def reduce_bounding(keep: list[int]) -> None:
     """Drop all capabilities but ``keep`` from the bounding set; clear ambient and inheritable."""
     with open(_LAST_CAPABILITY) as text:
         last = int(text.read())
-    with open("/proc/self/status") as text:
-        have = int(text.read().partition("CapPrm:")[2].split(None, 1)[0], 16)
     syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_CLEAR_ALL)
     for number in range(last + 1):
         if number not in keep:
             syscalls.prctl(syscalls.PR_CAPBSET_DROP, number)
-    syscalls.set_capabilities(have)
+    syscalls.set_capabilities(_permitted())
+
+
+def _permitted() -> int:
+    with open("/proc/self/status") as text:
+        return int(text.read().partition("CapPrm:")[2].split(None, 1)[0], 16)
 
 
 def credentials(ctx: Context, *, user: str | None = None, group: str | None = None) -> None:
@@ -84,10 +88,12 @@ def credentials(ctx: Context, *, user: str | None = None, group: str | None = No
 
 
 def become(uid: int, gid: int, groups: list[int]) -> None:
-    """Take on ids for good; leaving uid 0 drops the effective capabilities."""
+    """Take on ids for good. Capabilities stay as they are until exec, so that steps may follow."""
     os.setgroups(groups)
     os.setresgid(gid, gid, gid)
+    syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
     os.setresuid(uid, uid, uid)
+    syscalls.set_capabilities(_permitted())
 
 
 def no_new_privs(ctx: Context) -> None:
@@ -115,10 +121,10 @@ def execute(
         os.dup2(ctx.key(key), 3 + number)
     if ctx.executed is not None:
         ctx.executed()
-    run(argv, env, 3 + len(keep or ()))
+    run(argv[0], argv, env, 3 + len(keep or ()))
 
 
-def run(argv: list[str], env: list[list[str]], first: int) -> None:
+def run(path: str, argv: list[str], env: list[list[str]], first: int) -> None:
     """Execute a program as if started afresh: signals at defaults, descriptors from ``first`` shut.
 
     They are shut by the execution itself, so that a failure can still be told.
@@ -135,4 +141,4 @@ def run(argv: list[str], env: list[list[str]], first: int) -> None:
     environment: dict[str, str] = {}
     for name, value in env:
         environment[name] = value
-    os.execve(argv[0], argv, environment)
+    os.execve(path, argv, environment)

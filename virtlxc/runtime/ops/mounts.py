@@ -140,9 +140,19 @@ def node(
         os.close(parent)
 
 
-def ptys(ctx: Context, *, key: str, count: int, rows: int = 24, cols: int = 80) -> None:
+def ptys(
+    ctx: Context,
+    *,
+    key: str,
+    count: int,
+    uid: int | None = None,
+    gid: int | None = None,
+    rows: int = 24,
+    cols: int = 80,
+) -> None:
     """Open ``count`` ptys of the devpts mount ``key``: slaves 0..count-1, masters kept as consoles.
 
+    The slaves are given to uid and gid (the host's; null: as the mount's options say).
     At a reboot from inside the console of the same number goes on with its ring and viewers.
     """
     for index in range(count):
@@ -153,3 +163,6 @@ def ptys(ctx: Context, *, key: str, count: int, rows: int = 24, cols: int = 80) 
         ctx.masters.append(master)
         fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
         fcntl.ioctl(master, _TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+        if uid is not None or gid is not None:
+            owner = (-1 if uid is None else uid, -1 if gid is None else gid)
+            os.chown(str(index), *owner, dir_fd=ctx.key(key))

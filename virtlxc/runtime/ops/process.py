@@ -18,7 +18,13 @@ _PERSONALITIES = {"linux": 0x0000, "linux32": 0x0008}
 def listen(ctx: Context, *, path: str, mode: int = 0o600) -> None:
     """Controller: listen on its protocol socket. Undo: unlink {path}."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    folder, _, name = path.rpartition("/")
+    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # A socket's path may have 107 bytes only, and the folder's may be longer.
+        listener.bind(f"/proc/self/fd/{fd}/{name}")
+    finally:
+        os.close(fd)
     os.chmod(path, mode)
     listener.listen(16)
     listener.setblocking(False)
@@ -59,6 +65,7 @@ def fork_stage(ctx: Context) -> None:
 
 def fork_init(ctx: Context) -> None:
     """Stage: fork init into the new pid namespace and exit; last step of the stage."""
+    ctx.stage_fd = os.pidfd_open(os.getpid())
     pid = os.fork()
     if pid == 0:
         _become_child(ctx, "init")

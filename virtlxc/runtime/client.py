@@ -1,0 +1,402 @@
+"""What the daemon uses: the spawner, the channel of a start, a running program, a controller.
+
+All calls block, and are safe in worker threads: one object per start, and the spawner's socket
+takes whole packets.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import sys
+import threading
+import time
+
+from . import protocol, syscalls
+from .journal import replay_journal, undo, undo_records, write_journal
+from .ops.context import Context
+from .perform import run_step
+from .protocol import Failed, ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_ENTRY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_START_TIMEOUT = 10.0
+
+
+class Spawner:
+    """The spawner process; ``python`` is the interpreter to run it with.
+
+    Its children survive it. ``start`` raises OSError; requests raise ConnectionError when it is
+    gone (``alive`` is false then, and ``start`` makes a new one).
+    """
+
+    def __init__(self, python: str = sys.executable) -> None:
+        self.python = os.path.realpath(python)
+        self.pid = 0
+        self._socket: socket.socket | None = None
+        self._pidfd = -1
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the spawner and wait until it is ready."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        program = read_only_program(self.python)
+        try:
+            self.pid = os.posix_spawn(
+                f"/proc/self/fd/{program}",
+                [self.python, "-I", "-S", _ENTRY, "spawner", "3"],
+                _ENVIRONMENT,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
+                ],
+                setsid=True,
+            )
+        finally:
+            os.close(program)
+            theirs.close()
+        self._pidfd = os.pidfd_open(self.pid)
+        self._socket = ours
+        ours.settimeout(_START_TIMEOUT)
+        if ours.recv(16) != b"ready":
+            self.close()
+            raise OSError(0, "the spawner did not start")
+        ours.settimeout(None)
+
+    def alive(self) -> bool:
+        """Whether it still runs; reaps it when it does not."""
+        if self._socket is None:
+            return False
+        if not select.select([self._pidfd], [], [], 0)[0]:
+            return True
+        self.close()
+        return False
+
+    def fileno(self) -> int:
+        """Its pidfd: readable when it is gone."""
+        return self._pidfd
+
+    def close(self) -> None:
+        """Let the spawner end (by the end of its socket) and reap it; its children go on."""
+        if self._socket is None:
+            return
+        self._socket.close()
+        self._socket = None
+        os.close(self._pidfd)
+        self._pidfd = -1
+        try:
+            os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            return
+
+    def _fork(self, kind: bytes) -> socket.socket:
+        """Have a process forked that serves the other end of the socket returned."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with self._lock:
+                if self._socket is None:
+                    raise ConnectionError("the spawner does not run")
+                socket.send_fds(self._socket, [kind], [theirs.fileno()])
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return ours
+
+    def start_controller(self, plan: Mapping[str, Any], fds: tuple[int, ...] = ()) -> StartChannel:
+        """Perform the daemon's steps of a plan, then fork its controller and hand it the plan.
+
+        Raises Failed for a step of the daemon (undone already). ``fds`` match ``plan["fds"]``.
+        """
+        steps = [step for step in plan["steps"] if step["side"] == "daemon"]
+        _perform_own(plan, steps)
+        try:
+            channel = self._fork(b"C")
+            protocol.send(channel, plan, fds)
+        except OSError:
+            undo(undo_records({}, {}, steps))
+            raise
+        return StartChannel(channel, plan)
+
+    def enter(self, request: Mapping[str, Any], fds: tuple[int, ...]) -> EnterChannel:
+        """Run a program in a domain; see runtime.enter for the request and its descriptors."""
+        channel = self._fork(b"E")
+        protocol.send(channel, request, fds)
+        return EnterChannel(channel)
+
+
+def _perform_own(plan: Mapping[str, Any], steps: list[dict[str, Any]]) -> None:
+    """The daemon's steps, journalled first so that a killed daemon's are undone as well."""
+    journal = journal_path(plan)
+    records = undo_records({}, {}, steps)
+    if journal and records and os.path.isdir(os.path.dirname(journal)):
+        write_journal(journal, records)
+    ctx = Context("daemon", dict(plan))
+    done = []
+    try:
+        for step in steps:
+            done.append(step)
+            run_step(ctx, step)
+    except Failed:
+        undo(undo_records({}, {}, done))
+        if journal:
+            write_journal(journal, [])
+        raise
+    finally:
+        for fd in ctx.keys.values():
+            os.close(fd)
+
+
+def journal_path(plan: Mapping[str, Any]) -> str | None:
+    """Where the plan's controller keeps its journal."""
+    paths = [step["args"]["path"] for step in plan["steps"] if step["op"] == "journal"]
+    return paths[0] if paths else None
+
+
+def read_only_program(path: str) -> int:
+    """A descriptor of an executable on a detached, read-only mount of its own.
+
+    /proc/PID/exe of a process started from it leads to that mount: nobody who reaches it from
+    inside a container can open the host's file for writing.
+    """
+    tree = syscalls.open_tree(syscalls.AT_FDCWD, path, syscalls.OPEN_TREE_CLONE)
+    try:
+        syscalls.mount_setattr(tree, syscalls.MOUNT_ATTRS["ro"][0], propagation=syscalls.MS_PRIVATE)
+    except OSError:
+        os.close(tree)
+        raise
+    return tree
+
+
+class StartChannel:
+    """One start on its way. ``controller``, then ``go``, then ``result``.
+
+    Closing it before the result makes the controller give the start up and undo it.
+    """
+
+    def __init__(self, channel: socket.socket, plan: Mapping[str, Any]) -> None:
+        self._channel = channel
+        self._journal = journal_path(plan)
+        self._daemon_steps = [step for step in plan["steps"] if step["side"] == "daemon"]
+        self.pidfd = -1
+
+    def __enter__(self) -> StartChannel:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._channel.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    def abort(self) -> None:
+        """Give the start up, from any thread: a ``result`` that waits raises Failed when undone."""
+        try:
+            self._channel.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def take_pidfd(self) -> int:
+        """The controller's pidfd, now the caller's."""
+        pidfd, self.pidfd = self.pidfd, -1
+        return pidfd
+
+    def controller(self, timeout: float | None = None) -> dict[str, Any]:
+        """{"pid", "starttime"} of the controller, whose pidfd is in ``pidfd`` from now on."""
+        data, fds = self._checked(timeout)
+        if fds:
+            self.pidfd = fds[0]
+        return dict(data["controller"])
+
+    def go(self) -> None:
+        """Let the controller begin. (It is in its scope now, where there are scopes.)"""
+        try:
+            protocol.send(self._channel, {"go": True})
+        except OSError:
+            return  # result() says why
+
+    def result(self, timeout: float | None = None) -> dict[str, Any]:
+        """{"init", "init_starttime", "consoles"} of a domain that runs; raises Failed.
+
+        After Failed nothing is left of the start. TimeoutError leaves it on its way: close the
+        channel to give it up.
+        """
+        data, _ = self._checked(timeout)
+        return dict(data["started"])
+
+    def _checked(self, timeout: float | None) -> tuple[dict[str, Any], list[int]]:
+        try:
+            return self._receive(timeout)
+        except (Failed, ProtocolError):
+            self._clean_up()
+            raise
+
+    def _receive(self, timeout: float | None) -> tuple[dict[str, Any], list[int]]:
+        self._channel.settimeout(timeout)
+        try:
+            got = protocol.receive(self._channel)
+        except ConnectionError:
+            got = None
+        if got is None:
+            raise Failed("controller", "", 0, "", "the controller was killed during the start")
+        if "failed" in got[0]:
+            raise Failed.from_json(got[0]["failed"])
+        return got
+
+    def _clean_up(self) -> None:
+        """Wait for the controller's end, then undo what it could not, and the daemon's steps."""
+        if self.pidfd >= 0:
+            select.select([self.pidfd], [], [], _START_TIMEOUT)
+        if self._journal:
+            replay_journal(self._journal)
+        undo(undo_records({}, {}, self._daemon_steps))
+
+
+class EnterChannel:
+    """A program that runs in a domain. Closing the channel ends it."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self.master = -1
+
+    def fileno(self) -> int:
+        """Readable when the program has ended."""
+        return self._channel.fileno()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def running(self, timeout: float | None = None) -> dict[str, Any]:
+        """{"pid"} once the program is executed, the pty's master in ``master``; raises Failed."""
+        got = self._receive(timeout)
+        if got is None:
+            raise Failed("enter", "", 0, "", "the entering process was killed")
+        data, fds = got
+        if "failed" in data:
+            raise Failed.from_json(data["failed"])
+        if fds:
+            self.master = fds[0]
+        return dict(data["running"])
+
+    def wait(self, timeout: float | None = None) -> dict[str, int]:
+        """{"status": n} or {"signal": n}; killed together with its domain, it is signal 9."""
+        got = self._receive(timeout)
+        return {"signal": 9} if got is None else dict(got[0]["exited"])
+
+    def _receive(self, timeout: float | None) -> tuple[dict[str, Any], list[int]] | None:
+        self._channel.settimeout(timeout)
+        try:
+            return protocol.receive(self._channel)
+        except ConnectionError:
+            return None
+
+
+class CallFailed(Exception):
+    """A controller refused a call: its code (UNSUPPORTED, INVALID, FAILED) and text."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+
+class ControllerLink:
+    """A connection to a controller's socket; OSError when there is none.
+
+    Calls and their fields: STATUS; SUBSCRIBE (events follow); CONSOLE{tty} (a raw stream from then
+    on); RESIZE{tty, rows, cols}; INTENT{end: destroy|shutdown|reboot|null, kill: bool}.
+    """
+
+    def __init__(self, path: str, timeout: float | None = 5.0) -> None:
+        self.path = path
+        self.pidfd = -1
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.settimeout(timeout)
+            folder, _, name = path.rpartition("/")
+            fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                # A socket's path may have 107 bytes only, and the folder's may be longer.
+                self._socket.connect(f"/proc/self/fd/{fd}/{name}")
+            finally:
+                os.close(fd)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> ControllerLink:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    def hello(self, pidfd: bool = False) -> dict[str, Any]:
+        """Identity and state; with ``pidfd`` the attribute has the controller's afterwards."""
+        protocol.send(self._socket, {"call": "HELLO", "proto": protocol.PROTO, "pidfd": pidfd})
+        data, fds = self._answer()
+        if fds:
+            self.pidfd = fds[0]
+        return data
+
+    def call(self, name: str, **args: Any) -> dict[str, Any]:
+        """One call; CallFailed when the controller refuses it, ConnectionError when it is gone."""
+        protocol.send(self._socket, {"call": name, **args})
+        return self._answer()[0]
+
+    def _answer(self) -> tuple[dict[str, Any], list[int]]:
+        got = protocol.receive(self._socket)
+        if got is None:
+            raise ConnectionError("the controller is gone")
+        data, fds = got
+        if "error" in data:
+            raise CallFailed(str(data["error"].get("code")), str(data["error"].get("text")))
+        return dict(data["ok"]), fds
+
+    def subscribe(self) -> dict[str, Any]:
+        """From now on ``event`` gives the controller's events; the status as of now."""
+        return self.call("SUBSCRIBE")
+
+    def event(self, timeout: float | None = None) -> dict[str, Any] | None:
+        """The next event, None when the controller has left."""
+        self._socket.settimeout(timeout)
+        try:
+            got = protocol.receive(self._socket)
+        except ConnectionError:
+            return None
+        return None if got is None else got[0]
+
+    def console(self, tty: int = 0) -> socket.socket:
+        """Turn the connection into a console's raw stream, the replay first; it is the caller's."""
+        self.call("CONSOLE", tty=tty)
+        self._socket.settimeout(None)
+        return self._socket
+
+
+def await_end(pidfd: int, timeout: float) -> bool:
+    """Wait for the process behind a pidfd to end; False when the time is over."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    deadline = time.monotonic() + timeout
+    while (left := deadline - time.monotonic()) > 0:
+        if poll.poll(left * 1000):
+            return True
+    return False

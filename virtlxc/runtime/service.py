@@ -1,0 +1,294 @@
+"""The controller's one poll loop: consoles, viewers, the protocol socket, the end of init.
+
+There is no timer while nothing happens. Source of the protocol: the table ``CALLS``, whose rows are
+frozen: fields may be added, never changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import time
+
+from . import protocol
+from .console import Console, Viewer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .controller import Controller
+
+FEATURES = ("console", "resize", "intent", "kill", "subscribe")
+_MAX_CLIENTS = 64
+_MAX_REQUEST = 65536
+_HANGUP = select.POLLHUP | select.POLLERR | select.POLLNVAL
+INTENTS = ("destroy", "shutdown", "reboot")
+
+
+class CallError(Exception):
+    """A call that cannot be served: {"error": {"code", "text"}}."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+
+class Client:
+    """A connection to the protocol socket."""
+
+    __slots__ = ("buffer", "sock", "subscribed", "viewer")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.buffer = protocol.FrameBuffer(_MAX_REQUEST)
+        self.subscribed = False
+        self.viewer: Viewer | None = None
+
+
+class Service:
+    """Serves one controller until ``init`` ends or ``stop`` is set."""
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+        self.consoles: list[Console] = []
+        self._poll = select.poll()
+        self._clients: dict[int, Client] = {}
+        self._masters: dict[int, Console] = {}
+        self._listener: socket.socket | None = None
+        self._watched: dict[int, Callable[[], None]] = {}
+
+    # --- what is polled -------------------------------------------------------------------------
+
+    def listen(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._poll.register(listener, select.POLLIN)
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call back when ``fd`` (a pidfd, a pipe) is readable."""
+        self._watched[fd] = callback
+        self._poll.register(fd, select.POLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        if self._watched.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def connect_consoles(self, masters: list[int]) -> None:
+        """Give the consoles the masters of a new boot."""
+        for console, master in zip(self.consoles, masters, strict=False):
+            console.connect(master)
+            self._masters[master] = console
+            self._poll.register(master, console.events())
+
+    def disconnect_consoles(self) -> None:
+        """Take the last words of a boot that is over, and close its masters."""
+        now = time.monotonic()
+        for master, console in list(self._masters.items()):
+            console.read(now)
+            self._pump(console)
+            self._poll.unregister(master)
+            del self._masters[master]
+            console.disconnect()
+
+    # --- the loop -------------------------------------------------------------------------------
+
+    def turn(self, deadline: float | None = None) -> None:
+        """Wait for something to happen (at most until ``deadline``) and act on it."""
+        for fd, event in self._poll.poll(self._timeout(deadline)):
+            if fd in self._masters:
+                self._console_event(self._masters[fd], event)
+            elif fd in self._clients:
+                self._client_event(self._clients[fd], event)
+            elif fd in self._watched:
+                self._watched[fd]()
+            else:
+                self._accept()
+        now = time.monotonic()
+        for console in self._masters.values():
+            if console.resume is not None and console.resume <= now:
+                console.resume = None
+                self._take(console)
+
+    def _timeout(self, deadline: float | None) -> float | None:
+        ends = [console.resume for console in self._masters.values() if console.resume is not None]
+        if deadline is not None:
+            ends.append(deadline)
+        return max(0.0, min(ends) - time.monotonic()) * 1000 + 1 if ends else None
+
+    def _console_event(self, console: Console, event: int) -> None:
+        if event & select.POLLOUT:
+            console.flush()
+        if event & (select.POLLIN | _HANGUP):
+            self._take(console)
+        else:
+            self._rearm(console)
+
+    def _take(self, console: Console) -> None:
+        if console.read(time.monotonic()):
+            self._pump(console)
+        self._rearm(console)
+
+    def _pump(self, console: Console) -> None:
+        for viewer in list(console.viewers):
+            if viewer.pump():
+                self._arm_viewer(viewer)
+            else:
+                self._drop(viewer.sock.fileno())
+
+    def _rearm(self, console: Console) -> None:
+        events = console.events()
+        if events:
+            self._poll.register(console.master, events)
+        else:
+            # Not even a hang-up may wake us while the console is paused.
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(console.master)
+        for viewer in console.viewers:
+            self._arm_viewer(viewer)
+
+    def _arm_viewer(self, viewer: Viewer) -> None:
+        events = 0 if viewer.console.typed else select.POLLIN
+        self._poll.register(viewer.sock, events | (select.POLLOUT if viewer.behind() else 0))
+
+    # --- clients --------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return
+        if len(self._clients) >= _MAX_CLIENTS:
+            sock.close()
+            return
+        sock.setblocking(False)
+        self._clients[sock.fileno()] = Client(sock)
+        self._poll.register(sock, select.POLLIN)
+
+    def _drop(self, fd: int) -> None:
+        client = self._clients.pop(fd)
+        self._poll.unregister(fd)
+        if client.viewer is not None:
+            client.viewer.console.viewers.remove(client.viewer)
+        client.sock.close()
+
+    def _client_event(self, client: Client, event: int) -> None:
+        fd = client.sock.fileno()
+        viewer = client.viewer
+        if viewer is not None and event & select.POLLOUT and not viewer.pump():
+            self._drop(fd)
+            return
+        if event & (select.POLLIN | _HANGUP):
+            try:
+                data = client.sock.recv(4096)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._drop(fd)
+            elif viewer is not None:
+                viewer.console.type(data)
+                self._rearm(viewer.console)
+            else:
+                self._requests(client, data)
+        elif viewer is not None:
+            self._arm_viewer(viewer)
+
+    def _requests(self, client: Client, data: bytes) -> None:
+        try:
+            for text in client.buffer.feed(data):
+                self._serve(client, text)
+                if client.viewer is not None:
+                    return
+        except (protocol.ProtocolError, ValueError, OSError):
+            if client.sock.fileno() in self._clients:
+                self._drop(client.sock.fileno())
+
+    def _serve(self, client: Client, text: bytes) -> None:
+        request = json.loads(text)
+        try:
+            if not isinstance(request, dict):
+                raise CallError("INVALID", "a request is an object")
+            serve = CALLS.get(str(request.get("call")))
+            if serve is None:
+                raise CallError("UNSUPPORTED", f"unknown call {request.get('call')!r}")
+            serve(self, client, request)
+        except CallError as error:
+            protocol.send(client.sock, {"error": {"code": error.code, "text": error.text}})
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Send an event to every subscriber; one that does not read is dropped."""
+        for fd, client in list(self._clients.items()):
+            if client.subscribed:
+                try:
+                    protocol.send(client.sock, event)
+                except OSError:
+                    self._drop(fd)
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def hello(self, client: Client, request: dict[str, Any]) -> None:
+        fds = (os.pidfd_open(os.getpid()),) if request.get("pidfd") else ()
+        try:
+            protocol.send(client.sock, {"ok": self.controller.identity()}, fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def status(self, client: Client, request: dict[str, Any]) -> None:
+        protocol.send(client.sock, {"ok": self.controller.status()})
+
+    def subscribe(self, client: Client, request: dict[str, Any]) -> None:
+        client.subscribed = True
+        protocol.send(client.sock, {"ok": self.controller.status()})
+
+    def console(self, client: Client, request: dict[str, Any]) -> None:
+        console = self._console(request)
+        protocol.send(client.sock, {"ok": {}})
+        viewer = client.viewer = Viewer(console, client.sock)
+        client.subscribed = False
+        console.viewers.append(viewer)
+        viewer.pump()
+        self._arm_viewer(viewer)
+
+    def resize(self, client: Client, request: dict[str, Any]) -> None:
+        try:
+            rows, cols = int(request["rows"]), int(request["cols"])
+            self._console(request).resize(rows & 0xFFFF, cols & 0xFFFF)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CallError("INVALID", f"rows and cols are numbers: {error!r}") from None
+        except OSError as error:
+            raise CallError("FAILED", str(error)) from None
+        protocol.send(client.sock, {"ok": {}})
+
+    def intent(self, client: Client, request: dict[str, Any]) -> None:
+        end = request.get("end")
+        if end is not None and end not in INTENTS:
+            raise CallError("INVALID", f"unknown intent {end!r}")
+        self.controller.intent = end
+        protocol.send(client.sock, {"ok": {}})
+        if request.get("kill") and end == "destroy":
+            self.controller.kill()
+
+    def _console(self, request: dict[str, Any]) -> Console:
+        number = request.get("tty", 0)
+        if not isinstance(number, int) or not 0 <= number < len(self.consoles):
+            raise CallError("INVALID", f"there is no console {number!r}")
+        return self.consoles[number]
+
+
+#: The frozen protocol: call -> method. See ControllerLink for the fields.
+CALLS = {
+    "HELLO": Service.hello,
+    "STATUS": Service.status,
+    "SUBSCRIBE": Service.subscribe,
+    "CONSOLE": Service.console,
+    "RESIZE": Service.resize,
+    "INTENT": Service.intent,
+}
