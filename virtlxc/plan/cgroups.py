@@ -138,7 +138,6 @@ def _partition(leaf: Group, enabled: list[str]) -> Iterator[Step]:
 
 
 def _make_v1(scene: Scene) -> Iterator[Step]:
-    view = cgroup_view(scene)
     for mount, names in _by_mount(v1_groups(scene)).items():
         group = v1_groups(scene)[names[0]]
         for path in layout.ancestors(group.path):
@@ -148,10 +147,18 @@ def _make_v1(scene: Scene) -> Iterator[Step]:
         yield _make(group, f"the domain's limits of {', '.join(names)}")
         if "cpuset" in names:
             yield _inherit(group)
-        if view == "v1":
-            yield _make(group.below(layout.V1_INIT), "what the container sees of it")
-            if "cpuset" in names:
-                yield _inherit(group.below(layout.V1_INIT))
+
+
+def make_v1_view(scene: Scene) -> Iterator[Step]:
+    """Behind the limits: a cpuset of v1 cannot be narrowed below that of a child."""
+    if cgroup_view(scene) != "v1":
+        return
+    groups = v1_groups(scene)
+    for names in _by_mount(groups).values():
+        group = groups[names[0]].below(layout.V1_INIT)
+        yield _make(group, f"what the container sees of {', '.join(names)}")
+        if "cpuset" in names:
+            yield _inherit(group)
 
 
 def _by_mount(groups: dict[str, Group]) -> dict[str, list[str]]:

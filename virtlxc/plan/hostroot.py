@@ -28,8 +28,17 @@ EMPTY = (
     "/etc/virtlxc",
     "/etc/libvirt",
     "/etc/ssh",
+    "/etc/ssl/private",
+    "/etc/wireguard",
+    "/etc/NetworkManager/system-connections",
 )
-SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
+SECRETS = (
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/krb5.keytab",
+)
 
 WARNING = (
     "no root file system is given: the container sees the host's programs, read-only, and none of "

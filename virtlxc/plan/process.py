@@ -135,12 +135,6 @@ def rights(scene: Scene) -> Iterator[Step]:
         {"path": "/dev/console", "user": domain.os.inituser},
         "new session, controlling terminal, standard input, output and error",
     )
-    for limit in domain.container.rlimits:
-        soft, hard = (-1 if value is None else value for value in (limit.soft, limit.hard))
-        args = {"name": limit.name, "soft": soft, "hard": hard}
-        yield _init(f"limit {limit.name}", "rlimit", args, f"{soft} of {hard}")
-    if domain.os.inituser or domain.os.initgroup:
-        yield _init("become the init's user", "credentials", user, f"{user['user'] or 'root'}")
     kept = kept_capabilities(scene)
     dropped = [name for name in capabilities.NAMES if name not in kept]
     yield _init(
@@ -149,6 +143,17 @@ def rights(scene: Scene) -> Iterator[Step]:
         {"keep": list(capabilities.numbers(kept))},
         "without " + (", ".join(dropped) or "any loss"),
     )
+    yield from _rlimits(scene)  # a limit can be raised by root alone
+    if domain.os.inituser or domain.os.initgroup:
+        user = {"user": domain.os.inituser, "group": domain.os.initgroup}
+        yield _init("become the init's user", "credentials", user, f"{user['user'] or 'root'}")
+
+
+def _rlimits(scene: Scene) -> Iterator[Step]:
+    for limit in scene.domain.container.rlimits:
+        soft, hard = (-1 if value is None else value for value in (limit.soft, limit.hard))
+        args = {"name": limit.name, "soft": soft, "hard": hard}
+        yield _init(f"limit {limit.name}", "rlimit", args, f"{soft} of {hard}")
 
 
 def kept_capabilities(scene: Scene) -> tuple[str, ...]:

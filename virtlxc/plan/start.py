@@ -72,6 +72,7 @@ def _once(scene: Scene) -> Iterator[Step]:
     yield from process.controller(scene)
     yield from cgroups.make(scene)
     yield from cgroups.limit(scene)
+    yield from cgroups.make_v1_view(scene)
     yield from namespaces.open_shared(scene)
 
 
