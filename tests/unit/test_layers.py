@@ -29,7 +29,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "driver": PURE | {"host", "plan", "convert", "images", "runtime"},
     "server": PURE | {"wire", "driver", "host", "plan", "convert", "images", "runtime"},
     "daemon": PURE | {"wire", "driver", "host", "server", "runtime"},
-    "cli": PURE | {"wire", "host", "plan", "convert", "daemon"},
+    "daemonize": BASE,
+    "cli": PURE | {"wire", "host", "plan", "convert", "daemon", "daemonize"},
 }
 # Longest prefix first: which room a module stands in.
 ROOMS = (
@@ -38,6 +39,7 @@ ROOMS = (
     ("virtlxc.rpc.wire", "wire"),
     ("virtlxc.rpc.tables", "wire"),
     ("virtlxc.rpc", "server"),
+    ("virtlxc.daemonize", "daemonize"),
     ("virtlxc.daemon", "daemon"),
     ("virtlxc.cli", "cli"),
     ("virtlxc.__main__", "cli"),
