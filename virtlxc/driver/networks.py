@@ -181,26 +181,28 @@ class Networks:
             raise no_network_with_uuid(text)
         return self._views[text].ref
 
-    def view(self, ref: NetworkRef) -> NetworkView:
+    def view(self, ref: tuple[str, bytes]) -> NetworkView:
         """[fast] All about one network at this moment; raises NO_NETWORK."""
-        view = self._views.get(ref.uuid_text)
+        name, uuid = ref
+        text = str(_uuid.UUID(bytes=uuid))
+        view = self._views.get(text)
         if view is None:
-            raise no_network_with_uuid(ref.uuid_text, ref.name)
+            raise no_network_with_uuid(text, name)
         return view
 
-    def is_active(self, ref: NetworkRef) -> bool:
+    def is_active(self, ref: tuple[str, bytes]) -> bool:
         """[fast]"""
         return self.view(ref).active
 
-    def is_persistent(self, ref: NetworkRef) -> bool:
+    def is_persistent(self, ref: tuple[str, bytes]) -> bool:
         """[fast]"""
         return self.view(ref).config is not None
 
-    def autostart(self, ref: NetworkRef) -> bool:
+    def autostart(self, ref: tuple[str, bytes]) -> bool:
         """[fast]"""
         return self.view(ref).autostart
 
-    def bridge_name(self, ref: NetworkRef) -> str:
+    def bridge_name(self, ref: tuple[str, bytes]) -> str:
         """[fast] Raises INTERNAL_ERROR, as libvirt, for a network without bridge."""
         view = self.view(ref)
         name = view.current.bridge.name
@@ -212,7 +214,7 @@ class Networks:
             )
         return name
 
-    def xml(self, ref: NetworkRef, flags: int = 0) -> str:
+    def xml(self, ref: tuple[str, bytes], flags: int = 0) -> str:
         """[fast] The running definition, or with XML_INACTIVE that of the next start."""
         check_flags("networkGetXMLDesc", flags, XML_INACTIVE)
         view = self.view(ref)
@@ -221,11 +223,11 @@ class Networks:
         connections = len(self._interfaces(view.name)) if view.active else 0
         return format_network(view.current, connections=connections)
 
-    def messages(self, ref: NetworkRef) -> tuple[str, ...]:
+    def messages(self, ref: tuple[str, bytes]) -> tuple[str, ...]:
         """[fast] What the last start had to warn of."""
         return self.view(ref).warnings
 
-    def dhcp_leases(self, ref: NetworkRef, mac: str | None = None) -> list[DhcpLease]:
+    def dhcp_leases(self, ref: tuple[str, bytes], mac: str | None = None) -> list[DhcpLease]:
         """The leases that have not run out, of the guest with ``mac`` or of all."""
         view = self.view(ref)
         network = view.current
@@ -260,7 +262,7 @@ class Networks:
             view = self._define(self._completed(network))
         return view.ref
 
-    def undefine(self, ref: NetworkRef) -> None:
+    def undefine(self, ref: tuple[str, bytes]) -> None:
         """Forgets the definition; a running network becomes transient."""
         with self._lock:
             view = self.view(ref)
@@ -273,7 +275,7 @@ class Networks:
                 self._forget(view)
             self._tell(view, NetworkEvent.UNDEFINED)
 
-    def set_autostart(self, ref: NetworkRef, on: bool) -> None:
+    def set_autostart(self, ref: tuple[str, bytes], on: bool) -> None:
         with self._lock:
             view = self.view(ref)
             if view.config is None:
@@ -282,7 +284,13 @@ class Networks:
             self._publish(replace(view, autostart=on))
 
     def update(
-        self, ref: NetworkRef, command: int, section: int, parent_index: int, xml: str, flags: int
+        self,
+        ref: tuple[str, bytes],
+        command: int,
+        section: int,
+        parent_index: int,
+        xml: str,
+        flags: int,
     ) -> None:
         """``virNetworkUpdate``: changes one part in place, in the running network too."""
         check_flags("networkUpdate", flags, AFFECT_LIVE | AFFECT_CONFIG)
@@ -318,7 +326,7 @@ class Networks:
             view = view or NetworkView(name=network.name, uuid=network.uuid)
             return self._start(view, network).ref
 
-    def start(self, ref: NetworkRef) -> tuple[str, ...]:
+    def start(self, ref: tuple[str, bytes]) -> tuple[str, ...]:
         """Starts a defined network; the warnings that its user should see."""
         with self._lock:
             view = self.view(ref)
@@ -327,7 +335,7 @@ class Networks:
             assert view.config is not None
             return self._start(view, view.config).warnings
 
-    def destroy(self, ref: NetworkRef) -> None:
+    def destroy(self, ref: tuple[str, bytes]) -> None:
         with self._lock:
             view = self.view(ref)
             if view.live is None:

@@ -1,1 +1,1 @@
-
+"""Root filesystems: templates that make one, and the domain XML that goes with it."""
