@@ -90,6 +90,8 @@ def doing(what: str) -> Iterator[None]:
     try:
         yield
     except VirtlxcError as error:
+        if error.message.startswith(what):
+            raise
         raise VirtlxcError(f"{what}: {error.message}", error.code, error.domain) from None
     except KernelRefused as error:
         raise VirtlxcError(f"{what}: {error}") from None

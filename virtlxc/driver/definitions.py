@@ -6,48 +6,28 @@ import os
 import uuid as _uuid
 from dataclasses import replace
 
-from virtlxc import model, schema
+from virtlxc import model
 from virtlxc.driver import refusals
 from virtlxc.driver.constants import Define, Detail, Event, State, Xml
 from virtlxc.driver.core import Core, doing
 from virtlxc.driver.domain import View
 from virtlxc.driver.ref import Defined, Ref
-from virtlxc.errors import Code, VirtlxcError
-
-NAME_BYTES = 200
+from virtlxc.errors import VirtlxcError
 
 
-def read(xml: str, *, validate: bool, core: Core) -> tuple[model.Domain, tuple[str, ...]]:
+def read(xml: str, *, validate: bool) -> tuple[model.Domain, tuple[str, ...]]:
     """A complete definition and its warnings; raises for what no definition may be."""
     if validate:
+        # Compiling the schema costs more than all other imports, and few ask for it.
+        from virtlxc import schema
+
         problems = schema.validate(xml, "domain")
         if problems:
             text = "; ".join(str(problem) for problem in problems)
             raise VirtlxcError(f"XML document failed to validate against schema: {text}", 1000)
     domain = model.parse_domain(xml)
-    check_name(domain.name)
     domain = model.complete(domain, new_uuid=lambda: str(_uuid.uuid4()), new_mac=random_mac)
     return domain, tuple(model.check(domain))
-
-
-def check_name(name: str) -> None:
-    """Names become file names, log names and cgroups; raises XML_ERROR for what cannot."""
-    fault = (
-        "it is empty"
-        if not name
-        else "it has a '/'"
-        if "/" in name
-        else "it has a newline"
-        if "\n" in name
-        else "it begins with a dot"
-        if name.startswith(".")
-        else f"it has {len(name.encode())} bytes, at most {NAME_BYTES} are possible"
-        if len(name.encode()) > NAME_BYTES
-        else ""
-    )
-    if fault:
-        shown = name if len(name) <= 40 else name[:40] + "..."
-        raise VirtlxcError(f"the name '{shown}' cannot be used: {fault}", Code.XML_ERROR)
 
 
 def random_mac() -> str:
@@ -57,7 +37,7 @@ def random_mac() -> str:
 
 def define(core: Core, xml: str, flags: int) -> Defined:
     refusals.check_flags("lxcDomainDefineXMLFlags", flags, Define.VALIDATE)
-    domain, warnings = read(xml, validate=bool(flags & Define.VALIDATE), core=core)
+    domain, warnings = read(xml, validate=bool(flags & Define.VALIDATE))
     view = View(name=domain.name, uuid=domain.uuid)
     with core.claiming(view, "define") as (entry, _):
         old = entry.view
@@ -91,7 +71,6 @@ def undefine(core: Core, ref: Ref, flags: int) -> None:
 def rename(core: Core, ref: Ref, new_name: str, flags: int) -> Ref:
     """As libvirt: only an inactive persistent domain can get another name."""
     refusals.check_flags("lxcDomainRename", flags)
-    check_name(new_name)
     with core.changing(ref, "rename") as (entry, _):
         old = entry.view
         if old.active:
@@ -101,6 +80,7 @@ def rename(core: Core, ref: Ref, new_name: str, flags: int) -> Ref:
         if new_name == old.name:
             return old.ref
         config = replace(old.config, name=new_name)
+        model.check(config)
         with core.registry.renaming(entry, new_name), doing(f"cannot rename domain '{old.name}'"):
             # Both files exist for a moment: the newer one counts, should we die in between.
             core.store.write_definition(new_name, model.format_domain(config))
@@ -123,16 +103,16 @@ def set_autostart(core: Core, ref: Ref, on: bool) -> None:
         core.registry.publish(entry, replace(view, autostart=on))
 
 
-def xml(view: View, flags: int, *, readonly: bool) -> str:
+def xml(view: View, flags: int, *, hide_environment: bool) -> str:
     """The document of the definition that runs, or of the persistent one.
 
-    A read-only client does not see the values of ``<initenv>``: they carry secrets.
+    ``hide_environment`` leaves out the values of ``<initenv>``, which carry secrets.
     """
     known = Xml.SECURE | Xml.INACTIVE | Xml.UPDATE_CPU | Xml.MIGRATABLE
     refusals.check_flags("lxcDomainGetXMLDesc", flags, known)
     inactive = bool(flags & Xml.INACTIVE)
     domain = (view.config or view.current) if inactive else view.current
-    if readonly and domain.os.initenv:
+    if hide_environment and domain.os.initenv:
         hidden = tuple((name, "") for name, _ in domain.os.initenv)
         domain = replace(domain, os=replace(domain.os, initenv=hidden))
     live = None if inactive or view.live is None else live_view(view)

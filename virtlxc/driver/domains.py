@@ -9,9 +9,29 @@ refused when unknown.
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from virtlxc.driver import (
+    addresses,
+    bulk,
+    consoles,
+    definitions,
+    execs,
+    info,
+    inits,
+    logs,
+    metadata,
+    refusals,
+    shutdown,
+    starting,
+    stats,
+    stopping,
+    tuning,
+)
+from virtlxc.driver.core import Core
+from virtlxc.driver.domain import View
+from virtlxc.driver.execs import ExecHandle
 from virtlxc.driver.ref import (
     BlockStats,
     Defined,
@@ -21,52 +41,65 @@ from virtlxc.driver.ref import (
     Param,
     Ref,
 )
+from virtlxc.driver.starting import Wish
 
 
 class Domains:
     """What a connection can ask about domains; see the module's text."""
 
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def _view(self, ref: Ref) -> View:
+        return self._core.view(ref)
+
+    def _active(self, ref: Ref) -> View:
+        return self._core.active(ref)
+
     def list_all(self, flags: int = 0) -> list[Ref]:
         """[fast] The domains that pass the filters of constants.Listing, sorted by name."""
-        raise NotImplementedError
+        return [view.ref for view in self._core.registry.matching(flags)]
 
     def lookup_name(self, name: str) -> Ref:
         """[fast] Raises NO_DOMAIN when there is none, as the two below."""
-        raise NotImplementedError
+        return self._core.registry.named(name).ref
 
     def lookup_uuid(self, uuid: bytes) -> Ref:
         """[fast]"""
-        raise NotImplementedError
+        return self._core.registry.with_uuid(uuid).ref
 
     def lookup_id(self, id: int) -> Ref:
         """[fast]"""
-        raise NotImplementedError
+        return self._core.registry.with_id(id).ref
 
     # Definitions
 
     def define(self, xml: str, flags: int = 0) -> Defined:
-        raise NotImplementedError
+        return definitions.define(self._core, xml, flags)
 
     def undefine(self, ref: Ref, flags: int = 0) -> None:
-        raise NotImplementedError
+        definitions.undefine(self._core, ref, flags)
 
     def rename(self, ref: Ref, new_name: str, flags: int = 0) -> Ref:
-        raise NotImplementedError
+        return definitions.rename(self._core, ref, new_name, flags)
 
     def autostart(self, ref: Ref) -> bool:
         """[fast]"""
-        raise NotImplementedError
+        return self._view(ref).autostart
 
     def set_autostart(self, ref: Ref, on: bool) -> None:
-        raise NotImplementedError
+        definitions.set_autostart(self._core, ref, on)
 
-    def xml(self, ref: Ref, flags: int = 0) -> str:
-        """[fast] The live definition while it runs, unless flags have Xml.INACTIVE."""
-        raise NotImplementedError
+    def xml(self, ref: Ref, flags: int = 0, hide_environment: bool = False) -> str:
+        """[fast] The live definition while it runs, unless flags have Xml.INACTIVE.
+
+        ``hide_environment`` is for read-only clients: values of init's environment are secrets.
+        """
+        return definitions.xml(self._view(ref), flags, hide_environment=hide_environment)
 
     def messages(self, ref: Ref, flags: int = 0) -> list[str]:
         """[fast] What the owner of this domain should know: ``virDomainGetMessages``."""
-        raise NotImplementedError
+        return info.messages(self._view(ref))
 
     # Life
 
@@ -74,7 +107,7 @@ class Domains:
         self, xml: str, flags: int = 0, fds: Sequence[int] = (), owner: object = None
     ) -> Ref:
         """Starts a transient domain; with Start.AUTODESTROY it ends with ``owner``."""
-        raise NotImplementedError
+        return starting.create(self._core, xml, Wish(flags=flags, fds=fds, owner=owner))
 
     def start(
         self,
@@ -89,78 +122,82 @@ class Domains:
         ``fds`` become init's descriptors from 3 on and stay the caller's to close. ``ignore`` names
         protecting elements that are not acted on and shall not make the start fail.
         """
-        raise NotImplementedError
+        return starting.start(
+            self._core, ref, Wish(flags=flags, fds=fds, ignore=ignore, owner=owner)
+        )
 
     def owner_gone(self, owner: object) -> None:
         """Destroys what was started with Start.AUTODESTROY by this connection."""
-        raise NotImplementedError
+        stopping.owner_gone(self._core, owner)
 
     def destroy(self, ref: Ref, flags: int = 0) -> None:
-        raise NotImplementedError
+        stopping.destroy(self._core, ref, flags)
 
     def shutdown(self, ref: Ref, flags: int = 0) -> str:
         """Asks init to power off and returns at once, with a sentence that says how it was asked.
 
         Raises OPERATION_FAILED when init would not notice.
         """
-        raise NotImplementedError
+        return shutdown.request(self._core, ref, inits.POWEROFF, flags)
 
     def reboot(self, ref: Ref, flags: int = 0) -> str:
-        raise NotImplementedError
+        return shutdown.request(self._core, ref, inits.REBOOT, flags)
 
     def suspend(self, ref: Ref) -> None:
-        raise NotImplementedError
+        stopping.suspend(self._core, ref)
 
     def resume(self, ref: Ref) -> None:
-        raise NotImplementedError
+        stopping.resume(self._core, ref)
 
     def send_signal(self, ref: Ref, pid: int, signum: int, flags: int = 0) -> None:
         """``pid`` is as init's namespace counts; ``signum`` is a ``virDomainProcessSignal``."""
-        raise NotImplementedError
+        info.send_signal(self._core, ref, pid, signum, flags)
 
     # Questions
 
     def state(self, ref: Ref, flags: int = 0) -> tuple[int, int]:
         """[fast] (constants.State, constants.Reason)."""
-        raise NotImplementedError
+        refusals.check_flags("lxcDomainGetState", flags)
+        view = self._view(ref)
+        return view.state, view.reason
 
     def status_text(self, ref: Ref) -> str:
         """[fast] One sentence about how the last run ended or how long this one lasts."""
-        raise NotImplementedError
+        return info.status_text(self._view(ref))
 
     def info(self, ref: Ref) -> Info:
         """[fast]"""
-        raise NotImplementedError
+        return info.info(self._view(ref))
 
     def is_active(self, ref: Ref) -> bool:
         """[fast]"""
-        raise NotImplementedError
+        return self._view(ref).active
 
     def is_persistent(self, ref: Ref) -> bool:
         """[fast]"""
-        raise NotImplementedError
+        return self._view(ref).persistent
 
     def is_updated(self, ref: Ref) -> bool:
         """[fast] Whether the definition was changed since the domain was started."""
-        raise NotImplementedError
+        return self._view(ref).updated
 
     def os_type(self, ref: Ref) -> str:
         """[fast]"""
-        raise NotImplementedError
+        return self._view(ref).current.os.type
 
     def hostname(self, ref: Ref, flags: int = 0) -> str:
         """[fast] The name that the guest's UTS namespace has now."""
-        raise NotImplementedError
+        return info.hostname(self._active(ref))
 
     def security_label(self, ref: Ref) -> tuple[str, bool]:
         """[fast] (label of init, enforcing)."""
-        raise NotImplementedError
+        return info.security_label(self._view(ref))
 
     # Metadata
 
     def metadata(self, ref: Ref, type: int, uri: str | None, flags: int = 0) -> str:
         """[fast] Raises NO_DOMAIN_METADATA when there is none."""
-        raise NotImplementedError
+        return metadata.get(self._view(ref), type, uri, flags)
 
     def set_metadata(
         self,
@@ -171,97 +208,98 @@ class Domains:
         uri: str | None = None,
         flags: int = 0,
     ) -> None:
-        raise NotImplementedError
+        metadata.change(self._core, ref, type, text, key, uri, flags)
 
     # Tuning; every getter is [fast]
 
     def max_memory(self, ref: Ref) -> int:
         """KiB."""
-        raise NotImplementedError
+        return self._view(ref).current.memory
 
-    def set_max_memory(self, ref: Ref, kib: int) -> None:
-        raise NotImplementedError
+    def set_max_memory(self, ref: Ref, kib: int, flags: int = 0) -> None:
+        tuning.set_memory(self._core, ref, kib, flags | tuning.MAXIMUM)
 
     def set_memory(self, ref: Ref, kib: int, flags: int = 0) -> None:
-        raise NotImplementedError
+        tuning.set_memory(self._core, ref, kib, flags)
 
     def memory_parameters(self, ref: Ref, flags: int = 0) -> list[Param]:
-        raise NotImplementedError
+        return tuning.memory_parameters(self._view(ref), flags)
 
     def set_memory_parameters(self, ref: Ref, params: Sequence[Param], flags: int = 0) -> None:
-        raise NotImplementedError
+        tuning.set_memory_parameters(self._core, ref, params, flags)
 
     def scheduler_type(self, ref: Ref) -> tuple[str, int]:
         """("posix", the number of scheduler parameters)."""
-        raise NotImplementedError
+        self._view(ref)
+        return "posix", tuning.SCHEDULER_PARAMETERS
 
     def scheduler_parameters(self, ref: Ref, flags: int = 0) -> list[Param]:
-        raise NotImplementedError
+        return tuning.scheduler_parameters(self._view(ref), flags)
 
     def set_scheduler_parameters(self, ref: Ref, params: Sequence[Param], flags: int = 0) -> None:
-        raise NotImplementedError
+        tuning.set_scheduler_parameters(self._core, ref, params, flags)
 
     def blkio_parameters(self, ref: Ref, flags: int = 0) -> list[Param]:
-        raise NotImplementedError
+        return tuning.blkio_parameters(self._view(ref), flags)
 
     def set_blkio_parameters(self, ref: Ref, params: Sequence[Param], flags: int = 0) -> None:
-        raise NotImplementedError
+        tuning.set_blkio_parameters(self._core, ref, params, flags)
 
     # Statistics, all [fast]
 
     def memory_stats(self, ref: Ref, flags: int = 0) -> list[tuple[int, int]]:
         """[(constants.MemoryStat, value)]."""
-        raise NotImplementedError
+        return stats.memory_stats(self._active(ref))
 
     def cpu_stats(
         self, ref: Ref, start_cpu: int, ncpus: int, flags: int = 0
     ) -> list[list[Param]]:
         """``start_cpu`` -1: one list, the total; else one list a CPU. ``ncpus`` 0: [] a CPU."""
-        raise NotImplementedError
+        return stats.cpu_stats(self._active(ref), start_cpu, ncpus)
 
     def block_stats(self, ref: Ref, path: str) -> BlockStats:
         """``path`` "" is the whole domain."""
-        raise NotImplementedError
+        return stats.block_stats(self._active(ref), path)
 
     def interface_stats(self, ref: Ref, device: str) -> InterfaceStats:
         """``device``: the host end's name, or the MAC."""
-        raise NotImplementedError
+        return stats.interface_stats(self._active(ref), device)
 
     def interface_addresses(
         self, ref: Ref, source: int, flags: int = 0
     ) -> list[InterfaceAddresses]:
-        raise NotImplementedError
+        return addresses.find(self._core, self._active(ref), source)
 
     def all_stats(
-        self, refs: Sequence[Ref], stats: int, flags: int = 0
+        self, refs: Sequence[Ref], groups: int, flags: int = 0
     ) -> list[tuple[Ref, list[Param]]]:
         """``refs`` empty: every domain that passes the filter bits in ``flags``."""
-        raise NotImplementedError
+        return bulk.all_stats(self._core, refs, groups, flags)
 
     # Consoles, processes, logs
 
     def open_console(self, ref: Ref, device: str | None, flags: int = 0) -> socket.socket:
         """A raw stream of the console's bytes; what was missed comes first."""
-        raise NotImplementedError
+        return consoles.open_console(self._core, ref, device, flags)
 
     def resize_console(self, ref: Ref, device: str | None, rows: int, columns: int) -> None:
-        raise NotImplementedError
+        consoles.resize(self._core, ref, device, rows, columns)
 
     def open_namespaces(self, ref: Ref, flags: int = 0) -> list[int]:
         """Descriptors of init's namespaces: user ipc uts net pid mnt; the caller closes them."""
-        raise NotImplementedError
+        return execs.open_namespaces(self._core, ref, flags)
 
-    def exec(self, ref: Ref, request: dict[str, Any], fds: Sequence[int]) -> Any:
+    def exec(self, ref: Ref, request: Mapping[str, Any], fds: Sequence[int]) -> ExecHandle:
         """Runs a program inside; see :mod:`virtlxc.driver.execs`."""
-        raise NotImplementedError
+        return execs.start(self._core, ref, request, fds)
 
     def logs(self, ref: Ref, offset: int = 0, size: int = 1 << 20) -> tuple[bytes, int]:
         """(bytes of the log from ``offset`` on, at most ``size``; the offset after them).
 
         A negative ``offset`` counts from the log's end.
         """
-        raise NotImplementedError
+        return logs.read(self._core, ref, offset, size)
 
     def plan(self, xml: str | None = None, ref: Ref | None = None) -> str:
         """The start plan of a document or of a defined domain, as a person reads it."""
-        raise NotImplementedError
+        return starting.plan_text(self._core, xml, ref)

@@ -2,29 +2,76 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+
 from virtlxc.config import Config
+from virtlxc.driver import endings, reconnect
+from virtlxc.driver.core import Core, log
 from virtlxc.driver.domains import Domains
-from virtlxc.driver.events import EventBus
+from virtlxc.driver.hostview import HostView
+from virtlxc.driver.monitor import Monitor
+from virtlxc.driver.networks import Networks
+from virtlxc.driver.restarts import Restarts
+from virtlxc.driver.spawning import Spawning
 from virtlxc.paths import Paths
 
 
 class Driver:
     """One instance of virtlxc on a host.
 
-    ``domains``, ``networks``, ``images`` and ``host`` hold the calls of their subjects; ``events``
-    tells what happens. Calls may come from any thread once :meth:`start` has returned.
+    ``domains``, ``networks`` and ``host`` hold the calls of their subjects; ``events`` tells what
+    happens. Calls may come from any thread once :meth:`start` has returned.
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
         self.paths = paths
         self.config = config
-        self.events = EventBus()
-        self.domains = Domains()
+        core = self._core = Core(paths, config)
+        self.events = core.events
+        self.networks = Networks(paths, core.events, interfaces=self._interfaces)
+        core.networks = self.networks
+        core.host = HostView(paths, core.registry, self.networks)
+        core.spawning = Spawning()
+        core.restarts = Restarts(lambda entry: endings.due(core, entry))
+        self.domains = Domains(core)
 
     def start(self) -> None:
-        """Takes over what runs, loads the definitions, starts what is marked for autostart."""
-        raise NotImplementedError
+        """Takes over what runs, loads the definitions, starts what is marked for autostart.
+
+        Autostart goes on in the background: callers are served meanwhile.
+        """
+        core = self._core
+        core.store.prepare()
+        core.spawning.start()
+        core.monitor = Monitor(
+            lambda uuid, controller, notice: endings.noticed(core, uuid, controller, notice)
+        )
+        reconnect.load_definitions(core)
+        reconnect.take_over(core)
+        self.networks.load()
+        log.debug("kernel %s, cgroups %s", core.host.facts.kernel, core.host.facts.cgroup.layout)
+        threading.Thread(target=self._autostart, name="autostart", daemon=True).start()
+
+    def _autostart(self) -> None:
+        try:
+            self.networks.autostart_all()
+            reconnect.autostart(self._core)
+        except Exception:
+            log.exception("autostart failed")
 
     def stop(self) -> None:
         """Lets go of everything; containers keep running."""
-        raise NotImplementedError
+        self._core.restarts.close()
+        self._core.monitor.close()
+        self._core.spawning.close()
+
+    def _interfaces(self, network: str) -> Sequence[tuple[str, str]]:
+        """(host's link, domain) of every interface of a running domain that is on ``network``."""
+        return [
+            (host, view.name)
+            for view in self._core.registry.snapshot.by_name.values()
+            if view.run is not None and view.live is not None
+            for (host, _), card in zip(view.run.links, view.live.interfaces, strict=False)
+            if card.type == "network" and card.source == network
+        ]

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from virtlxc.driver import exits, live
-from virtlxc.driver.constants import Event, State
+from virtlxc.driver import exits, groups, live, steps
+from virtlxc.driver.constants import Event, Reason, State
 from virtlxc.driver.core import Core, log
 from virtlxc.driver.domain import Entry, Process, View, now
 from virtlxc.driver.events import Reboot
 from virtlxc.driver.jobs import Ticket
 from virtlxc.driver.monitor import GONE
+from virtlxc.driver.processes import starttime
 from virtlxc.driver.starting import Wish, start_definition
-from virtlxc.driver.undo import undo
 from virtlxc.errors import VirtlxcError
-from virtlxc.host import cgroup
-from virtlxc.runtime import client
 
 # An end waits for whatever change runs: it must not be missed.
 _PATIENCE = 3600.0
@@ -35,18 +33,22 @@ def noticed(core: Core, uuid: str, controller: Process, notice: dict[str, Any]) 
         if notice is GONE:
             ended(core, entry, ticket)
         elif notice.get("event") == "boot":
-            booted(core, entry, notice)
+            pid = int(notice["init"])
+            begun = starttime(pid)
+            # None: that init has ended too, and the next notice will say so.
+            if begun is not None:
+                init = Process(pid=pid, starttime=begun)
+                booted(core, entry, init, int(notice["boots"]))
 
 
-def booted(core: Core, entry: Entry, notice: dict[str, Any]) -> None:
+def booted(core: Core, entry: Entry, init: Process, boots: int) -> None:
     """Init asked for a reboot, and the controller did it: same domain, another init."""
     view = entry.view
     assert view.run is not None
-    init = Process(pid=notice["init"]["pid"], starttime=notice["init"]["starttime"])
     if init == view.run.init:
         return
-    run = replace(view.run, init=init, boots=notice.get("boots", view.run.boots + 1), booted=now())
-    view = replace(view, run=run, state=State.RUNNING)
+    run = replace(view.run, init=init, boots=boots, booted=now())
+    view = replace(view, run=run, state=State.RUNNING, reason=Reason.RUNNING_BOOTED)
     live.save(core, view)
     core.registry.publish(entry, view)
     core.events.emit(Reboot(view.ref))
@@ -124,7 +126,7 @@ def clean(core: Core, view: View) -> None:
     """Removes what a dead controller left: processes, the journal's things, live state."""
     assert view.run is not None
     core.monitor.forget(view.uuid)
-    cgroup.kill(view.run.payload)
-    client.replay(f"{core.paths.domain_run(view.uuid)}/journal")
-    undo(view.run.undo, view.name)
+    groups.kill(view.run.payload)
+    steps.replay(core.paths.domain_run(view.uuid), view.name)
+    steps.take_back(view.run.undo, view.name)
     core.store.remove_run(view.uuid)

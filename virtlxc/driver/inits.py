@@ -63,10 +63,14 @@ def listens(pid: int, signum: int) -> bool:
 
     The kernel drops every other signal to an init that is not SIGKILL or SIGSTOP.
     """
-    with open(f"/proc/{pid}/status") as file:
-        lines = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    lines = _status(pid)
     mask = int(lines["SigCgt"], 16) | int(lines["SigBlk"], 16)
     return bool(mask >> (signum - 1) & 1)
+
+
+def _status(pid: int) -> dict[str, str]:
+    with open(f"/proc/{pid}/status") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
 
 
 def write_initctl(pid: int, end: str) -> str | None:
@@ -129,3 +133,11 @@ def _request(end: str) -> bytes:
     """``struct init_request``: magic, command "change the runlevel", the runlevel, 384 bytes."""
     magic, change_runlevel = 0x03091969, 1
     return struct.pack("=iiii368x", magic, change_runlevel, _RUNLEVELS[end][0], 0)
+
+
+def confinement(pid: int) -> dict[str, object]:
+    """What a program that joins this init may do at most, as the spawner's request has it."""
+    lines = _status(pid)
+    bounding = int(lines["CapBnd"], 16)
+    kept = [number for number in range(bounding.bit_length()) if bounding >> number & 1]
+    return {"caps_bounding": kept, "no_new_privs": lines.get("NoNewPrivs") == "1"}

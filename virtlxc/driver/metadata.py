@@ -39,13 +39,13 @@ def get(view: View, type: int, uri: str | None, flags: int) -> str:
     return found
 
 
-def set_(
+def change(
     core: Core, ref: Ref, type: int, text: str | None, key: str | None, uri: str | None, flags: int
 ) -> None:
     """As ``virDomainSetMetadata``: no text removes."""
-    change = _change(type, text, key, uri)
+    changed = _change(type, text, key, uri)
     with core.changing(ref, "change the metadata of") as (entry, _):
-        view = impact.apply(core, entry, flags, change)
+        view = impact.apply(core, entry, flags, changed)
     core.events.emit(Metadata(view.ref, type, uri))
 
 
@@ -111,7 +111,9 @@ def _children(raw: bytes) -> list[tuple[int, int, str]]:
         nonlocal depth
         if depth == 2:
             # The index is that of the end tag, or of the whole element when it is empty.
-            end = document.index(b">", parser.CurrentByteIndex) + 1
+            match = _TAG.match(document, parser.CurrentByteIndex)
+            assert match is not None
+            end = match.end()
             uri = name.rpartition(" ")[0]
             found.append((start - len(_WRAP[0]), end - len(_WRAP[0]), uri))
         depth -= 1
@@ -123,6 +125,8 @@ def _children(raw: bytes) -> list[tuple[int, int, str]]:
     return found
 
 
+# A tag; a ">" inside quotes does not end it.
+_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
 _FIRST_TAG = re.compile(r"<([^\s/>!?:]+:)?([^\s/>]+)")
 
 

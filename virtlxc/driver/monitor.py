@@ -20,7 +20,7 @@ from typing import Any
 
 from virtlxc.driver import controllers
 from virtlxc.driver.domain import Process, View
-from virtlxc.driver.processes import open_pidfd
+from virtlxc.driver.processes import open_pidfd, readable
 from virtlxc.runtime import protocol
 
 _log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Monitor:
         if fd != watch.pidfd:
             return self._read(watch)
         notices = self._read(watch) if watch.sock is not None else []
-        if not _ended(fd):
+        if not readable(fd):
             return notices
         self._unregister(fd)
         return [*notices, GONE]
@@ -190,9 +190,3 @@ class Monitor:
                 self._handle(watch.uuid, watch.controller, notice)
             except Exception:
                 _log.exception("cannot act on %r of domain %s", notice, watch.uuid)
-
-
-def _ended(pidfd: int) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 from collections.abc import Iterator
 
 from virtlxc.driver import refusals
@@ -47,3 +48,10 @@ def open_pidfd(process: Process) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def readable(fd: int, seconds: float = 0.0) -> bool:
+    """Whether a descriptor (a pidfd: its process has ended) is readable within that time."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

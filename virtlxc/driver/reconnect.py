@@ -12,14 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from virtlxc import model
-from virtlxc.driver import controllers, endings, files, live
+from virtlxc.driver import controllers, endings, files, live, steps
 from virtlxc.driver.core import Core, log
 from virtlxc.driver.domain import Entry, Process, Run, View
-from virtlxc.driver.processes import alive, open_pidfd
+from virtlxc.driver.processes import alive, open_pidfd, readable
 from virtlxc.driver.starting import Wish, start_definition
-from virtlxc.driver.stopping import ends
 from virtlxc.errors import VirtlxcError
-from virtlxc.runtime import client, protocol
+from virtlxc.runtime import protocol
 
 _AT_ONCE = 4
 _KILL_SECONDS = 5.0
@@ -103,8 +102,10 @@ def _refresh(core: Core, entry: Entry, run: Run, folder: str) -> None:
     if who != (run.controller.pid, run.controller.starttime):
         log.warning("domain '%s': another process answers at its socket", entry.view.name)
         return
-    if answer.get("init"):
-        endings.booted(core, entry, answer)
+    init = answer.get("init")
+    if init:
+        process = Process(pid=init["pid"], starttime=init["starttime"])
+        endings.booted(core, entry, process, int(answer.get("boots", run.boots)))
 
 
 def _abandon(core: Core, uuid: str) -> None:
@@ -117,10 +118,10 @@ def _abandon(core: Core, uuid: str) -> None:
         if pidfd is not None:
             try:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                ends(pidfd, _KILL_SECONDS)
+                readable(pidfd, _KILL_SECONDS)
             finally:
                 os.close(pidfd)
-    client.replay(f"{folder}/journal")
+    steps.replay(folder, uuid)
     core.store.remove_run(uuid)
 
 

@@ -19,8 +19,7 @@ class Spawning:
 
     def start(self) -> None:
         """Starts the spawner ahead of the first use, so that this one does not wait for it."""
-        with self._lock:
-            self._alive()
+        self._alive()
 
     def close(self) -> None:
         """Ends the spawner; controllers run on."""
@@ -30,30 +29,27 @@ class Spawning:
                 self._spawner = None
 
     def controller(self, plan: dict[str, Any], fds: Sequence[int]) -> StartChannel:
-        """A controller that will perform ``plan``; see :class:`StartChannel`."""
-        with self._lock:
-            try:
-                return self._alive().start_controller(plan, tuple(fds))
-            except OSError:
-                return self._afresh().start_controller(plan, tuple(fds))
+        """A controller that will perform ``plan``; see :class:`StartChannel`. Raises Failed."""
+        try:
+            return self._alive().start_controller(plan, tuple(fds))
+        except OSError:
+            # It died between the question and the request.
+            return self._alive().start_controller(plan, tuple(fds))
 
     def enter(self, request: dict[str, Any], fds: Sequence[int]) -> EnterChannel:
         """A program inside a container; see :class:`EnterChannel`."""
-        with self._lock:
-            try:
-                return self._alive().enter(request, tuple(fds))
-            except OSError:
-                return self._afresh().enter(request, tuple(fds))
+        try:
+            return self._alive().enter(request, tuple(fds))
+        except OSError:
+            return self._alive().enter(request, tuple(fds))
 
     def _alive(self) -> Spawner:
-        if self._spawner is None or not self._spawner.alive():
-            return self._afresh()
-        return self._spawner
+        with self._lock:
+            if self._spawner is None or not self._spawner.alive():
+                self._spawner = self._fresh()
+            return self._spawner
 
-    def _afresh(self) -> Spawner:
-        if self._spawner is not None:
-            self._spawner.close()
-            self._spawner = None
+    def _fresh(self) -> Spawner:
         spawner = Spawner()
         try:
             spawner.start()
@@ -61,5 +57,4 @@ class Spawning:
             raise VirtlxcError(
                 f"start the spawner: {error} (see the daemon's log)", Code.INTERNAL_ERROR
             ) from None
-        self._spawner = spawner
         return spawner

@@ -14,20 +14,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from virtlxc import model
-from virtlxc.driver import definitions, refusals
+from virtlxc.driver import definitions, refusals, steps
 from virtlxc.driver.constants import Detail, Event, Reason, Start, State
-from virtlxc.driver.core import Core, doing, log
+from virtlxc.driver.core import Core, doing
 from virtlxc.driver.domain import Entry, Process, Run, View, now
 from virtlxc.driver.jobs import Ticket
 from virtlxc.driver.live import save
 from virtlxc.driver.ref import Ref
-from virtlxc.driver.undo import perform, undo
 from virtlxc.errors import Code, VirtlxcError
-from virtlxc.host import gather
-from virtlxc.plan import StartOptions, plan_start
+from virtlxc.plan import StartOptions, plan_start, render
 from virtlxc.plan.steps import CONTROLLER, Group, Plan
 from virtlxc.runtime import client, protocol
-from virtlxc.runtime.ops.context import StepError
+
+# How long a controller that is told to give a start up may take to undo it.
+_UNDO_SECONDS = 10.0
 
 _KNOWN_FLAGS = Start.PAUSED | Start.AUTODESTROY | Start.BYPASS_CACHE | Start.FORCE_BOOT
 
@@ -53,7 +53,7 @@ class Wish:
 def create(core: Core, xml: str, wish: Wish) -> Ref:
     """Starts a domain that exists only while it runs; a persistent one keeps its definition."""
     refusals.check_flags("lxcDomainCreateXMLWithFiles", wish.flags, _KNOWN_FLAGS | Start.VALIDATE)
-    domain, warnings = definitions.read(xml, validate=bool(wish.flags & Start.VALIDATE), core=core)
+    domain, warnings = definitions.read(xml, validate=bool(wish.flags & Start.VALIDATE))
     view = View(name=domain.name, uuid=domain.uuid)
     with core.claiming(view, "start") as (entry, ticket):
         if entry.view.active:
@@ -83,13 +83,11 @@ def start_definition(
     """The start itself; the caller holds the domain's job."""
     core.restarts.forget(entry)
     with doing(f"cannot start domain '{domain.name}'"):
-        plan = make_plan(core, domain, wish)
-        with _run_folder(core, plan):
-            steps = tuple(step for step in plan.steps if step.side == "daemon")
-            with _daemon_steps(plan, steps):
-                channel = core.spawning.controller(plan.to_json(), wish.fds)
-                with contextlib.closing(channel):
-                    started = _converse(core, plan, channel, ticket)
+        _check_macs(core, domain)
+        plan = make_plan(core, domain, wish, start_networks=True)
+        core.store.remove_run(plan.uuid)
+        with _unwound(core, plan):
+            started = _perform(core, plan, wish, ticket)
         run = _run_of(plan, started, wish)
         view = replace(
             entry.view,
@@ -111,10 +109,41 @@ def start_definition(
     return view
 
 
-def make_plan(core: Core, domain: model.Domain, wish: Wish) -> Plan:
+def plan_text(core: Core, xml: str | None, ref: Ref | None) -> str:
+    """What a start would do now, as a person reads it; nothing is started, no network either."""
+    if xml is not None:
+        domain, _ = definitions.read(xml, validate=False)
+    elif ref is not None:
+        view = core.view(ref)
+        domain = view.config or view.current
+    else:
+        raise refusals.bad_argument("there is neither a document nor a domain to plan")
+    with doing(f"cannot plan a start of domain '{domain.name}'"):
+        plan = make_plan(core, domain, Wish(), start_networks=False)
+    return render(plan, facts=f"of this host ({core.host.facts.source})")
+
+
+def _check_macs(core: Core, domain: model.Domain) -> None:
+    """Two running containers with one MAC on a bridge would both be broken."""
+    macs = {card.mac for card in domain.interfaces if card.mac}
+    for other in core.registry.snapshot.by_name.values():
+        if other.live is None or other.uuid == domain.uuid:
+            continue
+        for card in other.live.interfaces:
+            if card.mac in macs:
+                raise VirtlxcError(
+                    f"check its interfaces: the MAC {card.mac} is used by the running domain"
+                    f" '{other.name}' (give one of them another <mac address=.../>)",
+                    Code.OPERATION_INVALID,
+                )
+
+
+def make_plan(
+    core: Core, domain: model.Domain, wish: Wish, *, start_networks: bool
+) -> Plan:
     """What a start of ``domain`` would do now; raises what makes it impossible."""
     host = core.host.facts
-    facts = gather.start_facts(domain, core.start_surroundings())
+    facts = core.host.start_facts(domain, start_networks=start_networks)
     options = StartOptions(
         run=core.paths.domain_run(domain.uuid),
         log=core.paths.domain_log(domain.name),
@@ -129,63 +158,48 @@ def make_plan(core: Core, domain: model.Domain, wish: Wish) -> Plan:
 
 
 @contextlib.contextmanager
-def _run_folder(core: Core, plan: Plan) -> Iterator[None]:
-    """The folder of live state, which goes away again when the start fails."""
-    core.store.make_run(plan.uuid)
+def _unwound(core: Core, plan: Plan) -> Iterator[None]:
+    """Takes back what a controller that is gone has left, when the start fails."""
     try:
         yield
     except BaseException:
-        client.replay(f"{plan.run}/journal")
+        steps.replay(plan.run, plan.name)
         core.store.remove_run(plan.uuid)
         raise
 
 
-@contextlib.contextmanager
-def _daemon_steps(plan: Plan, steps: Sequence[Any]) -> Iterator[None]:
-    """The steps that the daemon performs itself; undone when the start fails."""
-    done: list[dict[str, Any]] = []
+def _perform(core: Core, plan: Plan, wish: Wish, ticket: Ticket) -> dict[str, Any]:
+    """Has the plan performed; gives what the controller reports when init runs."""
     try:
-        for step in steps:
-            if step.undo is not None:
-                done.insert(0, {"op": step.undo.op, "args": dict(step.undo.args)})
+        with core.spawning.controller(plan.to_json(), wish.fds) as channel:
+            ticket.on_cancel(channel.abort)
             try:
-                perform({"op": step.op, "args": dict(step.args)})
-            except (StepError, OSError) as error:
-                raise VirtlxcError(f"{step.name}: {error}", Code.SYSTEM_ERROR) from None
-        yield
-    except BaseException:
-        undo(done, plan.name)
-        raise
-
-
-def _converse(
-    core: Core, plan: Plan, channel: client.StartChannel, ticket: Ticket
-) -> dict[str, Any]:
-    """Leads the controller through the start; gives what it reports when init runs."""
-    ticket.on_cancel(channel.abort)
-    try:
-        controller = channel.controller()
-        core.store.write_starting(plan.uuid, controller["pid"], controller["starttime"])
-        core.host.scope(plan, controller["pid"])
-        channel.go()
-        started = channel.result(core.config.start_timeout)
+                return _converse(core, plan, channel)
+            except TimeoutError:
+                channel.abort()
+                channel.result(_UNDO_SECONDS)
+                raise
     except protocol.Failed as failed:
-        raise VirtlxcError(_failed_text(failed)) from None
-    except (OSError, protocol.ProtocolError, TimeoutError) as error:
         if ticket.cancelled_by:
             raise VirtlxcError(
                 f"it was ended by a {ticket.cancelled_by} meanwhile", Code.OPERATION_INVALID
             ) from None
-        log.warning("domain '%s': the controller did not come through: %s", plan.name, error)
-        raise VirtlxcError(
-            f"wait for its controller: {error or 'it died'} (see {plan.log})"
-        ) from None
-    return {"controller": controller, **started}
+        raise VirtlxcError(_failed_text(failed, plan)) from None
+    except (OSError, protocol.ProtocolError) as error:
+        raise VirtlxcError(f"wait for its controller: {error} (see {plan.log})") from None
 
 
-def _failed_text(failed: protocol.Failed) -> str:
-    cause = failed.text or (os.strerror(failed.errno) if failed.errno else "")
-    return f"{failed.step}: {cause}" if failed.step else cause
+def _converse(core: Core, plan: Plan, channel: client.StartChannel) -> dict[str, Any]:
+    limit = core.config.start_timeout
+    controller = channel.controller(limit)
+    core.store.write_starting(plan.uuid, controller["pid"], controller["starttime"])
+    channel.go()
+    return {"controller": controller, **channel.result(limit)}
+
+
+def _failed_text(failed: protocol.Failed, plan: Plan) -> str:
+    cause = failed.text or (os.strerror(failed.errno) if failed.errno else "no reason was given")
+    return f"{failed.step}: {cause}" if failed.step else f"{cause} (see {plan.log})"
 
 
 def _run_of(plan: Plan, started: dict[str, Any], wish: Wish) -> Run:
@@ -195,7 +209,7 @@ def _run_of(plan: Plan, started: dict[str, Any], wish: Wish) -> Run:
     moment = now()
     return Run(
         controller=controller,
-        init=Process(pid=started["init"]["pid"], starttime=started["init"]["starttime"]),
+        init=Process(pid=started["init"], starttime=started["init_starttime"]),
         boot_id=protocol.boot_id(),
         started=moment,
         booted=moment,
@@ -203,11 +217,7 @@ def _run_of(plan: Plan, started: dict[str, Any], wish: Wish) -> Run:
         v1={name: _resolved(group, controller.pid) for name, group in plan.v1.items()},
         links=plan.links,
         autodestroy=wish.autodestroy,
-        undo=tuple(
-            {"op": step.undo.op, "args": dict(step.undo.args)}
-            for step in reversed(plan.steps)
-            if step.side == "daemon" and step.undo is not None
-        ),
+        undo=steps.undo_records(plan),
     )
 
 

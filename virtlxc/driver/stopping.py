@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 from dataclasses import replace
 
-from virtlxc.driver import endings, live, refusals
+from virtlxc.driver import endings, groups, live, refusals
 from virtlxc.driver.constants import Detail, Event, Reason, State
 from virtlxc.driver.core import Core, doing, log
 from virtlxc.driver.domain import Run, View
-from virtlxc.driver.processes import open_pidfd
+from virtlxc.driver.processes import open_pidfd, readable
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import VirtlxcError
-from virtlxc.host import cgroup
 
 _PREEMPTED = frozenset({"start", "shut down", "reboot", "pause", "resume"})
 
@@ -54,18 +52,28 @@ def destroy(core: Core, ref: Ref, flags: int) -> None:
         raise
 
 
+def owner_gone(core: Core, owner: object) -> None:
+    """Destroys what was to live no longer than this connection."""
+    for entry in core.registry.entries():
+        if entry.owner is owner and entry.view.active:
+            try:
+                destroy(core, entry.view.ref, 0)
+            except VirtlxcError as error:
+                log.error("autodestroy: %s", error.message)
+
+
 def _kill(core: Core, view: View, run: Run) -> None:
     """Kills the payload and waits for the controller's clean-up, or does without it."""
     core.monitor.intent(view, "destroy")
     pidfd = open_pidfd(run.controller)
     try:
-        cgroup.kill(run.payload)
-        if pidfd is None or ends(pidfd, _CONTROLLER_SECONDS):
+        groups.kill(run.payload)
+        if pidfd is None or readable(pidfd, _CONTROLLER_SECONDS):
             return
         log.warning("domain '%s': its controller hangs and is killed", view.name)
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        cgroup.kill(run.payload)
-        if not ends(pidfd, _CONTROLLER_SECONDS):
+        groups.kill(run.payload)
+        if not readable(pidfd, _CONTROLLER_SECONDS):
             raise VirtlxcError(
                 f"kill its controller: pid {run.controller.pid} does not end (it hangs in the"
                 " kernel; see its /proc/PID/stack)"
@@ -73,13 +81,6 @@ def _kill(core: Core, view: View, run: Run) -> None:
     finally:
         if pidfd is not None:
             os.close(pidfd)
-
-
-def ends(pidfd: int, seconds: float) -> bool:
-    """Whether the process ends within that time."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
 
 
 def suspend(core: Core, ref: Ref) -> None:
@@ -91,7 +92,7 @@ def suspend(core: Core, ref: Ref) -> None:
         if view.state == State.PAUSED:
             return
         with doing(f"cannot pause domain '{view.name}'"):
-            cgroup.freeze(view.run.payload, True)
+            groups.freeze(view.run.payload, True)
             view = replace(view, state=State.PAUSED, reason=Reason.PAUSED_USER)
             live.save(core, view)
         core.registry.publish(entry, view)
@@ -106,7 +107,7 @@ def resume(core: Core, ref: Ref) -> None:
         if view.state != State.PAUSED:
             return
         with doing(f"cannot resume domain '{view.name}'"):
-            cgroup.freeze(view.run.payload, False)
+            groups.freeze(view.run.payload, False)
             view = replace(view, state=State.RUNNING, reason=Reason.RUNNING_UNPAUSED)
             live.save(core, view)
         core.registry.publish(entry, view)

@@ -1,0 +1,109 @@
+"""The control groups of a running domain: killed, frozen and read by their files alone.
+
+Works whatever the version of the controller: nothing here asks it. Missing groups are those of a
+domain that has just ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+
+from virtlxc.errors import Code, From, VirtlxcError
+from virtlxc.plan.steps import Group
+from virtlxc.runtime.disk import put
+from virtlxc.runtime.ops.cgroups import kill_tree
+
+FREEZE_SECONDS = 5.0
+
+
+def kill(group: Group) -> None:
+    """SIGKILL for every process in the group and below, at once; also for frozen ones."""
+    try:
+        kill_tree(group.mount + group.path)
+    except OSError as error:
+        raise _refused("kill its processes", group, "cgroup.kill", error) from None
+
+
+def freeze(group: Group, on: bool) -> None:
+    """Freezes or thaws; returns when every process has followed.
+
+    Raises VirtlxcError when one does not within :data:`FREEZE_SECONDS`; then the freeze is taken
+    back.
+    """
+    step = "freeze its processes" if on else "thaw its processes"
+    folder = group.mount + group.path
+    try:
+        put(f"{folder}/cgroup.freeze", "1" if on else "0")
+        if not _wait_frozen(folder, on):
+            put(f"{folder}/cgroup.freeze", "0")
+            raise VirtlxcError(
+                f"{step}: not all followed within {FREEZE_SECONDS:.0f} s (one of them waits in the"
+                " kernel, often for a disk or a network file system)",
+                Code.OPERATION_TIMEOUT,
+                From.CGROUP,
+            )
+    except OSError as error:
+        raise _refused(step, group, "cgroup.freeze", error) from None
+
+
+def _wait_frozen(folder: str, on: bool) -> bool:
+    wanted = b"frozen 1" if on else b"frozen 0"
+    end = time.monotonic() + FREEZE_SECONDS
+    fd = os.open(f"{folder}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLPRI)
+        while wanted not in os.pread(fd, 4096, 0):
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            poll.poll(left * 1000)
+        return True
+    finally:
+        os.close(fd)
+
+
+def frozen(group: Group) -> bool:
+    """Whether the group is frozen now."""
+    return "frozen 1" in (read(group, "cgroup.events") or "")
+
+
+def read(group: Group, file: str) -> str | None:
+    """The content of a file of the group; None when the kernel does not have it."""
+    try:
+        with open(f"{group.mount}{group.path}/{file}") as text:
+            return text.read().strip()
+    except OSError:
+        return None
+
+
+def read_number(group: Group, file: str) -> int | None:
+    """A file with one number; None when it is not there or says "max"."""
+    text = read(group, file)
+    with contextlib.suppress(TypeError, ValueError):
+        return int(text)  # type: ignore[arg-type]
+    return None
+
+
+def read_table(group: Group, file: str) -> dict[str, int]:
+    """A file of lines "NAME NUMBER"; empty when it is not there."""
+    rows = (line.split() for line in (read(group, file) or "").splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+def write(group: Group, file: str, value: str) -> None:
+    """Raises VirtlxcError (SYSTEM_ERROR) that names file and value."""
+    try:
+        put(f"{group.mount}{group.path}/{file}", value)
+    except OSError as error:
+        raise _refused(f"set {file} to {value}", group, file, error) from None
+
+
+def _refused(step: str, group: Group, file: str, error: OSError) -> VirtlxcError:
+    where = f"{group.mount}{group.path}/{file}"
+    return VirtlxcError(
+        f"{step}: {where}: {error.strerror or error}", Code.SYSTEM_ERROR, From.CGROUP
+    )
