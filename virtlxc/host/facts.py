@@ -43,8 +43,44 @@ class CgroupFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Processor:
+    """One processor; ``siblings`` is the list of those that share its core."""
+
+    id: int
+    socket: int = 0
+    die: int = 0
+    core: int = 0
+    siblings: str = "0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One NUMA node: memory in KiB, (size in KiB, count) of its pages, distance to each node."""
+
+    id: int = 0
+    memory_kib: int = 0
+    pages: tuple[tuple[int, int], ...] = ()
+    distances: tuple[tuple[int, int], ...] = ()
+    cpus: tuple[Processor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """A processor cache; ``type`` is ``both``, ``code`` or ``data``, ``cpus`` a list."""
+
+    id: int
+    level: int
+    type: str
+    size_kib: int
+    cpus: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CpuFacts:
-    """``online`` is a list like ``0-3``; ``model`` and the counts are those of nodeinfo."""
+    """``online`` is a list like ``0-3``; the counts are those of nodeinfo, ``sockets`` a node's.
+
+    ``mems`` is the list of nodes with memory; ``caches`` are the last-level ones.
+    """
 
     online: str = "0"
     count: int = 1
@@ -54,6 +90,8 @@ class CpuFacts:
     cores: int = 1
     threads: int = 1
     mems: str = "0"
+    cells: tuple[Cell, ...] = ()
+    caches: tuple[Cache, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

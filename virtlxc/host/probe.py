@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import platform
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from virtlxc.host import idmapped, programs
 from virtlxc.host.facts import CgroupFacts, HostFacts
 from virtlxc.host.hierarchies import layout, read_mountinfo
 from virtlxc.host.security import capabilities
-from virtlxc.host.topology import read_cpu
+from virtlxc.host.topology import read_cells, read_cpu
 from virtlxc.runtime import syscalls
 
 PROGRAMS = ("dnsmasq", "nft", "busybox")
@@ -31,7 +32,7 @@ def probe_passive(source: str = "passive") -> HostFacts:
     return HostFacts(
         source=source,
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
-        uuid=_text("/sys/class/dmi/id/product_uuid").lower(),
+        uuid=_host_uuid(),
         hostname=os.uname().nodename,
         kernel=os.uname().release,
         arch=platform.machine(),
@@ -69,7 +70,20 @@ def _number(path: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
+def _host_uuid() -> str:
+    """The machine's, by its firmware (root alone may read that) or by its machine-id."""
+    text = _text("/sys/class/dmi/id/product_uuid") or _text("/etc/machine-id")
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return str(uuid.UUID(int=0))
+
+
 def _memory() -> int:
+    """In KiB; the nodes' own sums where there are any, because MemTotal may count a balloon."""
+    nodes = sum(cell.memory_kib for cell in read_cells())
+    if nodes:
+        return nodes
     for line in _text("/proc/meminfo").splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1])

@@ -1,0 +1,144 @@
+"""What ``virtlxc host-validate`` prints: every fact that a domain may need, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from virtlxc.host import programs
+from virtlxc.host.facts import OLDEST_KERNEL, HostFacts
+
+PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
+
+# What our own process must be able to do; without these nothing starts.
+_NEEDED_CAPABILITIES = (
+    "chown",
+    "dac_override",
+    "kill",
+    "mknod",
+    "net_admin",
+    "setgid",
+    "setpcap",
+    "setuid",
+    "sys_admin",
+)
+_USES = {
+    "dnsmasq": "DHCP and DNS of virtual networks",
+    "nft": "NAT of virtual networks",
+    "busybox": "the busybox template",
+}
+_CONTROLLERS = (
+    ("memory", "<memory> and <memtune>", FAIL),
+    ("cpu", "<cputune>", WARN),
+    ("pids", "<virtlxc:pids>", WARN),
+    ("cpuset", "<vcpu cpuset>", WARN),
+)
+
+
+class Row(NamedTuple):
+    """One thing: PASS, or WARN and FAIL with the ``text`` of what is missing and the ``mend``."""
+
+    name: str
+    status: str
+    text: str
+    mend: str = ""
+
+
+def rows(host: HostFacts) -> tuple[Row, ...]:
+    """All of them, the ones without which nothing starts first. Pure."""
+    return tuple(_rows(host))
+
+
+def _rows(host: HostFacts) -> Iterator[Row]:
+    yield from _kernel(host)
+    yield from _cgroup2(host)
+    yield from _controllers(host)
+    yield from _namespaces(host)
+    yield from _idmapped(host)
+    yield from _rights(host)
+    for name, use in _USES.items():
+        path = host.programs.get(name)
+        if path:
+            yield Row(name, PASS, path)
+        else:
+            yield Row(name, WARN, f"not there, for {use}", programs.how_to_install(name))
+    yield Row("systemd", PASS, "runs this host" if host.systemd else "does not run this host")
+    yield Row("security modules", PASS, ", ".join(host.lsms) or "none")
+
+
+def _kernel(host: HostFacts) -> Iterator[Row]:
+    oldest = ".".join(map(str, OLDEST_KERNEL))
+    if host.kernel_version >= OLDEST_KERNEL:
+        yield Row("kernel", PASS, f"{host.kernel}, {host.arch}")
+    else:
+        yield Row("kernel", FAIL, f"{host.kernel} is too old", f"boot {oldest} or newer")
+
+
+def _cgroup2(host: HostFacts) -> Iterator[Row]:
+    facts = host.cgroup
+    if not facts.mount:
+        mend = "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"
+        yield Row("cgroup2", FAIL, "not mounted", mend)
+        return
+    yield Row("cgroup2", PASS, f"{facts.mount} ({facts.layout})")
+    for there, name in (
+        (facts.kill, "cgroup.kill"),
+        (facts.freeze, "cgroup.freeze"),
+        (facts.device_program, "device programs"),
+    ):
+        mend = "" if there else "boot a kernel with CONFIG_CGROUP_BPF, 5.14 or newer"
+        yield Row(name, PASS if there else FAIL, "works" if there else "does not work", mend)
+
+
+def _controllers(host: HostFacts) -> Iterator[Row]:
+    bound = host.cgroup.version_of()
+    for name, use, grade in _CONTROLLERS:
+        if name in bound:
+            yield Row(f"controller {name}", PASS, f"on cgroup v{bound[name]}")
+        else:
+            mend = "boot with cgroup_enable=memory" if name == "memory" else "see /proc/cgroups"
+            yield Row(f"controller {name}", grade, f"not there, for {use}", mend)
+    if host.cgroup.swap:
+        yield Row("swap accounting", PASS, "on")
+    else:
+        mend = "boot with swapaccount=1"
+        yield Row("swap accounting", WARN, "off, for <swap_hard_limit>", mend)
+    if host.cgroup.io_weight_file:
+        yield Row("block I/O weight", PASS, host.cgroup.io_weight_file)
+    else:
+        mend = "boot a kernel with BFQ or io.cost"
+        yield Row("block I/O weight", WARN, "not there, for <blkiotune>", mend)
+
+
+def _namespaces(host: HostFacts) -> Iterator[Row]:
+    for kind, count, grade in (
+        ("user", host.user_namespaces, WARN),
+        ("pid", host.pid_namespaces, FAIL),
+        ("net", host.net_namespaces, FAIL),
+    ):
+        if count:
+            yield Row(f"{kind} namespaces", PASS, f"up to {count}")
+        else:
+            mend = f"sysctl user.max_{kind}_namespaces=10000"
+            yield Row(f"{kind} namespaces", grade, "none allowed", mend)
+
+
+def _idmapped(host: HostFacts) -> Iterator[Row]:
+    if not host.idmapped:
+        yield Row("idmapped mounts", WARN, "not tried", "run virtlxc host-validate as root")
+        return
+    for fstype, works in host.idmapped.items():
+        if works:
+            yield Row(f"idmapped mounts of {fstype}", PASS, "work")
+        else:
+            mend = "chown the files to the id map's range"
+            yield Row(f"idmapped mounts of {fstype}", WARN, "do not work", mend)
+
+
+def _rights(host: HostFacts) -> Iterator[Row]:
+    missing = [name for name in _NEEDED_CAPABILITIES if name not in host.capabilities]
+    if missing:
+        mend = "run as root of the host"
+        yield Row("capabilities", FAIL, "without " + ", ".join(missing), mend)
+    else:
+        yield Row("capabilities", PASS, "all that is needed")
