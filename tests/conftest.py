@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import host_state
 from tests.harness import Instance, host_facts
 
+BEFORE = pytest.StashKey[dict[str, set[str]]]()
 ON_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
 
@@ -59,6 +61,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write golden files anew instead of comparing",
     )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[BEFORE] = host_state.snapshot()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
