@@ -12,7 +12,7 @@ class Disk:
     """``type`` 'block' (``source`` is a device of the host) or 'file' (an image, by ``driver_name``
     'loop' or 'nbd' and ``driver_format``); ``target`` is the name below /dev."""
 
-    type: str
+    type: str = "file"
     device: str = "disk"
     source: str | None = None
     target: str

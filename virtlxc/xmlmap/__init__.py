@@ -38,7 +38,7 @@ from virtlxc.xmlmap.check import check_table, tables_of
 from virtlxc.xmlmap.format import format
 from virtlxc.xmlmap.kept import Kept
 from virtlxc.xmlmap.parse import parse, where
-from virtlxc.xmlmap.reader import MOST_BYTES, error, read
+from virtlxc.xmlmap.reader import MOST_BYTES, DocumentError, error, line_of, read
 from virtlxc.xmlmap.rows import (
     ACTED,
     KEPT,
@@ -61,6 +61,7 @@ __all__ = [
     "MOST_BYTES",
     "REFUSED",
     "Const",
+    "DocumentError",
     "Flag",
     "Ignore",
     "Keep",
@@ -73,6 +74,7 @@ __all__ = [
     "check_table",
     "error",
     "format",
+    "line_of",
     "parse",
     "read",
     "suggestion",

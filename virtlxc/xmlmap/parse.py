@@ -8,7 +8,7 @@ from lxml import etree
 
 from virtlxc.xmlmap import raw
 from virtlxc.xmlmap.kept import Kept
-from virtlxc.xmlmap.reader import error
+from virtlxc.xmlmap.reader import error, line_of
 from virtlxc.xmlmap.rows import REFUSED, Const, Keep, Node, Repeat, Table, Value
 from virtlxc.xmlmap.suggest import suggestion
 
@@ -42,7 +42,7 @@ def where(element: etree._Element, attribute: str | None = None) -> str:
     """Line and path of an element or attribute, for messages: ``line 3, /domain/os/init``."""
     path = element.getroottree().getpath(element)
     at = f"/@{attribute}" if attribute else ""
-    return f"line {element.sourceline}, {path}{at}"
+    return f"line {line_of(element)}, {path}{at}"
 
 
 def _walk(
@@ -53,7 +53,7 @@ def _walk(
     kept: list[Kept],
 ) -> None:
     for name, text in element.attrib.items():
-        _attribute(node, element, str(name), str(text), values, kept)
+        _attribute(table, node, element, str(name), str(text), values, kept)
     if node.text is not None:
         row = node.text
         if row.field not in values:
@@ -61,7 +61,7 @@ def _walk(
     for child in element:
         tag = child.tag
         if not isinstance(tag, str):
-            raise error(f"line {child.sourceline}: entities are not read")
+            raise error(f"line {line_of(child)}: entities are not read", line_of(child))
         below = node.children.get(tag) or node.any
         if below is None:
             kept.append(_keep(node, child, False))
@@ -94,7 +94,7 @@ def _child(
     elif below.keep is not None:
         if not below.keep.verbatim:
             kept.append(_keep(node, child, protects(below.keep, child)))
-    elif below.text is not None and not _free(below.text, values):
+    elif below.text is not None and not _free(table, below.text, values):
         kept.append(_keep(node, child, False))
     else:
         if below.flag is not None:
@@ -102,11 +102,15 @@ def _child(
         _walk(table, below, child, values, kept)
 
 
-def _free(row: Value, values: dict[str, Any]) -> bool:
+def _free(table: Table, row: Value, values: dict[str, Any]) -> bool:
     """Whether the row's field is still to be read, and the row is for this kind of object."""
     if row.field in values:
         return False
-    return row.when is None or values.get(row.when[0]) in row.when[1]
+    return row.when is None or _chosen(table, row.when[0], values) in row.when[1]
+
+
+def _chosen(table: Table, field: str, values: dict[str, Any]) -> Any:
+    return values[field] if field in values else table.defaults.get(field)
 
 
 def protects(row: Keep, element: etree._Element) -> bool:
@@ -114,6 +118,7 @@ def protects(row: Keep, element: etree._Element) -> bool:
 
 
 def _attribute(
+    table: Table,
     node: Node,
     element: etree._Element,
     name: str,
@@ -130,7 +135,7 @@ def _attribute(
             return
         if row.live:
             return
-        if _free(row, values):
+        if _free(table, row, values):
             values[row.field] = _convert(row, element, name, text)
             return
     at = f"{node.path}/@{name}".lstrip("/")
@@ -167,7 +172,8 @@ def _bad(
     near = suggestion(text, choices)
     meant = f"; did you mean '{near}'?" if near else ""
     return error(
-        f"{where(element, attribute)}: '{shown}' is not allowed (allowed: {allowed}){meant}"
+        f"{where(element, attribute)}: '{shown}' is not allowed (allowed: {allowed}){meant}",
+        line_of(element),
     )
 
 
@@ -176,7 +182,8 @@ def _bad_tag(row: Repeat, child: etree._Element) -> Exception:
     near = suggestion(name, row.tags)
     meant = f"; did you mean <{near}>?" if near else ""
     return error(
-        f"{where(child)}: there is no <{name}> here (allowed: {', '.join(row.tags)}){meant}"
+        f"{where(child)}: there is no <{name}> here (allowed: {', '.join(row.tags)}){meant}",
+        line_of(child),
     )
 
 
@@ -186,7 +193,10 @@ def _unknown(table: Table, element: etree._Element, kept: Kept) -> Exception:
         for row in table.rows
         if row.path.rpartition("/")[0] == kept.path.rpartition("/")[0]
     )
-    return error(f"{where(element)}: {kept.path} is not known here (allowed: {', '.join(known)})")
+    return error(
+        f"{where(element)}: {kept.path} is not known here (allowed: {', '.join(known)})",
+        line_of(element),
+    )
 
 
 def _require(table: Table, element: etree._Element, values: dict[str, Any]) -> None:
@@ -194,9 +204,9 @@ def _require(table: Table, element: etree._Element, values: dict[str, Any]) -> N
     for row in table.rows:
         if not isinstance(row, Value) or row.field in values or row.field in table.defaults:
             continue
-        if row.live or (row.when and values.get(row.when[0]) not in row.when[1]):
+        if row.live or (row.when and _chosen(table, row.when[0], values) not in row.when[1]):
             continue
-        raise error(f"{where(element)}: {_shown(row.path)} is missing")
+        raise error(f"{where(element)}: {_shown(row.path)} is missing", line_of(element))
 
 
 def _shown(path: str) -> str:

@@ -10,8 +10,22 @@ MOST_BYTES = 4 * 1024 * 1024
 """What fits a string of libvirt's RPC; a domain has a few KiB."""
 
 
-def error(message: str) -> VirtlxcError:
-    return VirtlxcError(message, Code.XML_ERROR, From.XML)
+class DocumentError(VirtlxcError):
+    """A document that cannot be read; ``line`` is 0 when it is about no line."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message, Code.XML_ERROR, From.XML)
+        self.line = line
+
+
+def error(message: str, line: int = 0) -> DocumentError:
+    return DocumentError(message, line)
+
+
+def line_of(element: etree._Element) -> int:
+    """The line of an element's start tag, counted from 1; 0 when the parser lost it."""
+    line = element.sourceline
+    return line if isinstance(line, int) else 0
 
 
 def read(text: str | bytes, root: str) -> etree._Element:
@@ -39,17 +53,18 @@ def read(text: str | bytes, root: str) -> etree._Element:
     try:
         element = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as cause:
-        raise error(_syntax(root, cause)) from None
+        raise error(_syntax(root, cause), cause.lineno or 0) from None
     # A document in UTF-16 passes the look at its bytes above.
     if element.getroottree().docinfo.internalDTD is not None:
         raise _no_doctype(root)
     if element.tag != root:
         shown = etree.QName(element).localname if element.tag else ""
-        raise error(f"line {element.sourceline}: the root element is <{shown}>, not <{root}>")
+        line = line_of(element)
+        raise error(f"line {line}: the root element is <{shown}>, not <{root}>", line)
     return element
 
 
-def _no_doctype(root: str) -> VirtlxcError:
+def _no_doctype(root: str) -> DocumentError:
     return error(f"the {root} XML has a document type (<!DOCTYPE ...>); remove it: none is read")
 
 

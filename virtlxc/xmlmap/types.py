@@ -109,7 +109,7 @@ def matching(pattern: str, allowed: str, lower: bool = False) -> Type:
 
 
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
-_UNIT = re.compile(r"(?:bytes|b|([kmgtpe])(b|ib)?)", re.IGNORECASE)
+_UNIT = re.compile(r"(?:bytes?|b|([kmgtpe])(b|ib)?)", re.IGNORECASE)
 _SCALED = re.compile(r"\s*([0-9]+)(?:\.0*)?\s*([A-Za-z]*)\s*", re.ASCII)
 UNITS = ("b", "bytes", *(letter + end for letter in "KMGTPE" for end in ("", "B", "iB")))
 _MOST_BYTES = 2**64 - 1

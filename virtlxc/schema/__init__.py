@@ -1,0 +1,74 @@
+"""Is a document valid, and if not: where, what is allowed there, and what was probably meant.
+
+lxml's RelaxNG says yes or no, which is fast. Its messages name neither place nor cause, so for a
+document that is not valid our own schema is walked down beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from lxml import etree
+
+from virtlxc import model, xmlmap
+from virtlxc.errors import Code, From, VirtlxcError
+from virtlxc.schema.grammar import folder, grammar
+from virtlxc.schema.problem import Problem
+from virtlxc.schema.walk import walk
+
+__all__ = ["Problem", "require_valid", "validate"]
+
+KINDS = ("domain", "network")
+
+
+def validate(
+    text: str | bytes, kind: str = "domain", file: str | None = None
+) -> tuple[Problem, ...]:
+    """What is wrong with a document, in the order of its lines; empty when nothing is.
+
+    ``kind`` is 'domain' or 'network'; ``file`` is only put into the problems. A document that the
+    schema accepts is also read: what contradicts itself is a problem, too.
+    """
+    try:
+        root = xmlmap.read(text, kind)
+        problems = _invalid(root, kind) or _contradictions(text, kind)
+    except VirtlxcError as error:
+        line = error.line if isinstance(error, xmlmap.DocumentError) else 0
+        problems = [Problem(line=line, path="", message=error.message)]
+    return tuple(replace(problem, file=file) for problem in problems)
+
+
+def require_valid(text: str | bytes, kind: str = "domain") -> None:
+    """Raises VirtlxcError (XML_INVALID_SCHEMA) with every problem of a document that has some."""
+    problems = validate(text, kind)
+    if problems:
+        listed = "\n".join(str(problem) for problem in problems)
+        raise VirtlxcError(
+            f"XML document failed to validate against schema: {listed}",
+            Code.XML_INVALID_SCHEMA,
+            From.XML,
+        )
+
+
+@cache
+def _relaxng(kind: str) -> etree.RelaxNG:
+    return etree.RelaxNG(file=str(folder() / f"{kind}.rng"))
+
+
+def _invalid(root: etree._Element, kind: str) -> list[Problem]:
+    schema = _relaxng(kind)
+    if schema.validate(root):
+        return []
+    problems = walk(grammar(kind), root)
+    if problems:
+        return problems
+    # The walk is as strict as the schema, as far as the tests could find out.
+    last = schema.error_log.last_error
+    return [Problem(line=last.line, path=f"/{kind}", message=last.message)] if last else []
+
+
+def _contradictions(text: str | bytes, kind: str) -> list[Problem]:
+    if kind == "domain":
+        model.check(model.parse_domain(text))
+    return []
