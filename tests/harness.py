@@ -57,7 +57,12 @@ class Instance:
         self._stderr = self.root / "daemon.stderr"
         self.own_links: set[str] = set()  # made by the test itself: they end with the namespace
         if start:
-            self.start_daemon()
+            try:
+                self.start_daemon()
+            except BaseException:
+                self._sweep()
+                self._remove()
+                raise
 
     # --- commands
 
@@ -226,8 +231,7 @@ class Instance:
             left = self._shut_down()
         finally:
             self._sweep()
-            self.spaces.close()
-            shutil.rmtree(self.root, ignore_errors=True)
+            self._remove()
         assert not left, "left behind:\n  " + "\n  ".join(left)
 
     def _shut_down(self) -> list[str]:
@@ -240,6 +244,10 @@ class Instance:
         with contextlib.suppress(AssertionError):
             wait_for("everything gone", lambda: not self.leftovers(), 2.0, 0.05)
         return self.leftovers()
+
+    def _remove(self) -> None:
+        self.spaces.close()
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def _sweep(self) -> None:
         """Remove by force, so that one test's fault does not become the next one's."""

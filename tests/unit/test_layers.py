@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "images": PURE | {"host", "runtime"},
     "driver": PURE | {"host", "plan", "convert", "images", "runtime"},
     "server": PURE | {"wire", "driver", "host", "plan", "convert", "images", "runtime"},
-    "daemon": PURE | {"wire", "driver", "host", "server", "runtime"},
+    "daemon": PURE | {"wire", "driver", "host", "server", "runtime", "daemonize"},
     "daemonize": BASE,
     "cli": PURE | {"wire", "host", "plan", "convert", "daemon", "daemonize"},
 }
