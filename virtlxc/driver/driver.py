@@ -10,6 +10,7 @@ from virtlxc.driver import endings, reconnect
 from virtlxc.driver.core import Core, log
 from virtlxc.driver.domains import Domains
 from virtlxc.driver.hostview import HostView
+from virtlxc.driver.images import Images
 from virtlxc.driver.monitor import Monitor
 from virtlxc.driver.networks import Networks
 from virtlxc.driver.restarts import Restarts
@@ -20,7 +21,7 @@ from virtlxc.paths import Paths
 class Driver:
     """One instance of virtlxc on a host.
 
-    ``domains``, ``networks`` and ``host`` hold the calls of their subjects; ``events`` tells what
+    ``domains``, ``networks``, ``images`` and ``host`` hold the calls of their subjects; ``events`` tells what
     happens. Calls may come from any thread once :meth:`start` has returned.
     """
 
@@ -35,6 +36,7 @@ class Driver:
         core.spawning = Spawning()
         core.restarts = Restarts(lambda entry: endings.due(core, entry))
         self.domains = Domains(core)
+        self.images = Images(paths, self.domains, self.networks, self._taken_ids)
 
     def start(self) -> None:
         """Takes over what runs, loads the definitions, starts what is marked for autostart.
@@ -50,6 +52,7 @@ class Driver:
         reconnect.load_definitions(core)
         reconnect.take_over(core)
         self.networks.load()
+        self.images.load()
         log.debug("kernel %s, cgroups %s", core.host.facts.kernel, core.host.facts.cgroup.layout)
         threading.Thread(target=self._autostart, name="autostart", daemon=True).start()
 
@@ -65,6 +68,21 @@ class Driver:
         self._core.restarts.close()
         self._core.monitor.close()
         self._core.spawning.close()
+
+    def _taken_ids(self) -> list[tuple[int, int]]:
+        """(first, count) of every range of host ids that some definition uses."""
+        definitions = [
+            domain
+            for view in self._core.registry.snapshot.by_name.values()
+            for domain in (view.config, view.live, view.waiting)
+            if domain is not None and domain.idmap is not None
+        ]
+        return [
+            (line.target, line.count)
+            for domain in definitions
+            if domain.idmap is not None
+            for line in (*domain.idmap.uids, *domain.idmap.gids)
+        ]
 
     def _interfaces(self, network: str) -> Sequence[tuple[str, str]]:
         """(host's link, domain) of every interface of a running domain that is on ``network``."""

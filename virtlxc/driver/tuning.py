@@ -79,7 +79,9 @@ def set_memory_parameters(core: Core, ref: Ref, params: Sequence[Param], flags: 
     wanted = _numbers(params, ("hard_limit", "soft_limit", "swap_hard_limit"))
 
     def change(domain: model.Domain) -> model.Domain:
-        values: dict[str, Any] = {n: None if v >= MEMORY_UNLIMITED else v for n, v in wanted.items()}
+        values: dict[str, Any] = {
+            name: None if value >= MEMORY_UNLIMITED else value for name, value in wanted.items()
+        }
         tune = replace(domain.memtune, **values)
         hard = domain.memory if tune.hard_limit is None else tune.hard_limit
         if tune.swap_hard_limit is not None and tune.swap_hard_limit < hard:

@@ -1,0 +1,191 @@
+"""``virtlxc daemon``: puts the driver behind the wire, and lives until it is told to end.
+
+Ending it ends no container. One instance has one daemon, by a lock that the kernel lets go when
+the process dies, whatever it dies of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import grp
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+from virtlxc.config import Config, load_config
+from virtlxc.daemonize import group_name
+from virtlxc.driver.driver import Driver
+from virtlxc.errors import Code, VirtlxcError
+from virtlxc.paths import Paths
+from virtlxc.rpc.server import Server
+from virtlxc.runtime.disk import put
+from virtlxc.runtime.syscalls import set_process_title
+
+_log = logging.getLogger("virtlxc")
+
+# Where libvirt's clients look for the socket of its LXC driver (URI lxc:///system).
+LIBVIRT_SOCKET = "/run/libvirt/virtlxcd-sock"
+
+_LISTEN_FDS_START = 3  # sd_listen_fds(3)
+
+
+def main(paths: Paths) -> int:
+    """The whole life of a daemon; gives the exit status. Raises VirtlxcError when it cannot."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s")
+    _check_root()
+    inherited = listen_fds(dict(os.environ))
+    # Neither is meant for the processes that we start.
+    for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    os.umask(0o022)
+    os.chdir("/")
+    _raise_limits()
+    config = load_config(paths.config)
+    with _only_one(paths):
+        with contextlib.suppress(OSError):
+            set_process_title(["virtlxc", "daemon", *_root_option(paths)])
+        driver = Driver(paths, config)
+        driver.start()
+        try:
+            asyncio.run(_serve(driver, paths, config, inherited))
+        finally:
+            driver.stop()
+            _leave_group(paths)
+    return 0
+
+
+async def _serve(
+    driver: Driver, paths: Paths, config: Config, inherited: list[socket.socket]
+) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    server = Server(driver, loop, workers=config.workers, clients_max=config.max_clients)
+    try:
+        _listen(server, paths, config, inherited)
+        notify("READY=1\nSTATUS=Serving " + paths.socket)
+        _log.info("serving %s", paths.socket)
+        await ended.wait()
+        notify("STOPPING=1")
+    finally:
+        server.stop()
+
+
+def _listen(server: Server, paths: Paths, config: Config, inherited: list[socket.socket]) -> None:
+    """Our own sockets, but for those that systemd made already; libvirt's if configured."""
+    given = {sock.getsockname(): sock for sock in inherited}
+    gid = _group(config.socket_group)
+    for path, readonly in ((paths.socket, False), (paths.socket_ro, True)):
+        if path in given:
+            server.serve(given.pop(path), readonly=readonly)
+        else:
+            server.listen(path, readonly=readonly, gid=gid)
+    for sock in given.values():
+        _log.warning("systemd passed a socket that is none of ours: %s", sock.getsockname())
+        sock.close()
+    if config.libvirt_socket:
+        base = "" if paths.root == "/" else paths.root
+        os.makedirs(os.path.dirname(base + LIBVIRT_SOCKET), 0o755, exist_ok=True)
+        server.listen(base + LIBVIRT_SOCKET, readonly=False, gid=gid)
+        server.listen(base + LIBVIRT_SOCKET + "-ro", readonly=True, gid=gid)
+
+
+def _group(name: str) -> int:
+    """The group's id; -1, root's alone, when there is no such group."""
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return -1
+
+
+def _check_root() -> None:
+    if os.geteuid() != 0:
+        raise VirtlxcError(
+            "cannot run the daemon: it needs root (use sudo)", Code.OPERATION_DENIED
+        )
+
+
+def _root_option(paths: Paths) -> list[str]:
+    return [] if paths.root == "/" else ["--root", paths.root]
+
+
+def _raise_limits() -> None:
+    """Two descriptors a container: the usual soft limit of 1024 would end at 500."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def _only_one(paths: Paths) -> Iterator[None]:
+    """Holds the instance's lock; raises RESOURCE_BUSY that names the process that has it."""
+    try:
+        os.makedirs(paths.run, 0o755, exist_ok=True)
+        fd = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise VirtlxcError(
+            f"cannot run the daemon: open {paths.lock}: {error.strerror}", Code.SYSTEM_ERROR
+        ) from None
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 32, 0).decode().strip() or "?"
+            raise VirtlxcError(
+                f"cannot run the daemon: process {holder} is the daemon of {paths.root} already"
+                " (use it, stop it, or give another --root)",
+                Code.RESOURCE_BUSY,
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _leave_group(paths: Paths) -> None:
+    """Removes the group that :mod:`virtlxc.daemonize` made for us, unless others are in it."""
+    with open("/proc/self/mountinfo") as file:
+        mounts = [line.split()[4] for line in file if " - cgroup2 " in line]
+    for mount in mounts:
+        group = f"{mount}/{group_name(paths.instance)}"
+        with contextlib.suppress(OSError):
+            if os.path.isdir(group):
+                put(f"{mount}/cgroup.procs", str(os.getpid()))
+                os.rmdir(group)
+
+
+# What systemd's sd_listen_fds(3) and sd_notify(3) do, without its library.
+
+
+def listen_fds(environment: dict[str, str]) -> list[socket.socket]:
+    """The sockets that systemd passed to this very process."""
+    if environment.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = int(environment.get("LISTEN_FDS", "0"))
+    found = []
+    for fd in range(_LISTEN_FDS_START, _LISTEN_FDS_START + count):
+        os.set_inheritable(fd, False)
+        found.append(socket.socket(fileno=fd))
+    return found
+
+
+def notify(state: str) -> None:
+    """Tells systemd, if it waits for that."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(
+        socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+    ) as sock:
+        sock.connect(address)
+        sock.sendall(state.encode())
