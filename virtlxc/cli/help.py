@@ -77,7 +77,8 @@ def _list(files: tuple[tuple[str, str], ...]) -> str:
 def page(command: Command) -> str:
     """One command's page."""
     shown = [opt for opt in command.options if opt.kind != ALIAS]
-    text = f"  NAME\n    {command.name} - {command.summary}\n\n  SYNOPSIS\n    {synopsis(command)}\n"
+    text = f"  NAME\n    {command.name} - {command.summary}\n"
+    text += f"\n  SYNOPSIS\n    {synopsis(command)}\n"
     if command.description:
         text += f"\n  DESCRIPTION\n    {command.description}\n"
     if shown:

@@ -65,7 +65,7 @@ def find_network(
     raise Failed(f"failed to get network '{given}'", *reasons)
 
 
-def _ask(session: Session, name: str, **fields: Any) -> dict[str, Any] | None:
+def _ask(session: Session, name: str, /, **fields: Any) -> dict[str, Any] | None:
     try:
         return session.connection.call(name, **fields)
     except VirtlxcError:

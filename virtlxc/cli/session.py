@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from virtlxc.cli.options import Options
     from virtlxc.rpc.client import Connection
 
-    Ref = tuple[str, bytes, int]
-    NetworkRef = tuple[str, bytes]
+# What the daemon calls things by: name, UUID and, for a domain, its id (-1 when it does not run).
+Ref = tuple[str, bytes, int]
+NetworkRef = tuple[str, bytes]
 
 # What connect(2) says when nobody listens.
 ENOENT, ECONNREFUSED = 2, 111

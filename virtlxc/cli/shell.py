@@ -90,15 +90,14 @@ def _rich_reader(session: Session) -> Any:
 
 def _readline_reader(session: Session) -> Any:
     import atexit
+    import contextlib
     import readline
 
     from virtlxc.cli.completion import candidates
 
     path = _history()
-    try:
+    with contextlib.suppress(OSError):  # the first time there is none
         readline.read_history_file(path)
-    except OSError:
-        pass  # the first time
     readline.set_history_length(HISTORY_MAX)
     atexit.register(readline.write_history_file, path)
 

@@ -6,6 +6,7 @@ by a call of our own program, which other daemons need not have.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -70,10 +71,8 @@ class SizeWatch:
         return self._read
 
     def _changed(self, _number: int, _frame: FrameType | None) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):  # one byte that waits is enough
             os.write(self._write, b"w")
-        except BlockingIOError:
-            pass  # One byte that waits is enough.
 
     def changed(self) -> tuple[int, int]:
         """Forgets the change, and gives the size after it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -62,5 +63,5 @@ def _pretty(node: object) -> str:
     return text
 
 
-def _values(found: list[object]) -> str:
+def _values(found: Iterable[object]) -> str:
     return "".join(f"{value}\n" for value in found)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.session import Session
 
 INACTIVE_XML = 2
-MARKS = {"ok": "PASS", "missing": "FAIL", "warning": "WARN"}
 
 
 def _plan(session: Session, args: Args) -> str:
@@ -75,7 +74,7 @@ def _host_validate(session: Session, args: Args) -> list[dict[str, Any]]:
 def _show_host(found: list[dict[str, Any]], args: Args, quiet: bool) -> str:
     lines = []
     for fact in found:
-        mark = MARKS.get(fact["status"], fact["status"].upper())
+        mark = fact["status"]
         lines.append(f"{fact['name']:<40} : {mark:<4} {fact['text']}".rstrip() + "\n")
         if fact["mend"]:
             lines.append(f"{'':<40}   mend: {fact['mend']}\n")

@@ -222,8 +222,9 @@ def _freecell(session: Session, args: Args) -> dict[str, Any]:
         )["capabilities"]
         from virtlxc.cli.xml import parse
 
-        cells = [int(cell.get("id", "0")) for cell in parse(xml).iterfind("host/topology/cells/cell")]
-        free = {cell: _cell(session, cell) for cell in cells}
+        cells = parse(xml).iterfind("host/topology/cells/cell")
+        numbers = [int(cell.get("id", "0")) for cell in cells]
+        free = {cell: _cell(session, cell) for cell in numbers}
         return {"cells": free, "total": sum(free.values())}
     cell = args.integer("cellno")
     if cell is not None:
@@ -242,7 +243,9 @@ def _cell(session: Session, cell: int) -> int:
 def _show_freecell(data: dict[str, Any], args: Args, quiet: bool) -> str:
     total = data["total"]
     if "all" in args:
-        text = "".join(f"{cell:>5}: {free // 1024:>10} KiB\n" for cell, free in data["cells"].items())
+        text = "".join(
+            f"{cell:>5}: {free // 1024:>10} KiB\n" for cell, free in data["cells"].items()
+        )
         return text if quiet else f"{text}{'-' * 20}\n{'Total':>5}: {total // 1024:>10} KiB\n"
     if total is None:
         return "".join(f"{cell}: {free // 1024} KiB\n" for cell, free in data["cells"].items())

@@ -40,9 +40,9 @@ def _start(session: Session, args: Args) -> None:
             fds=fds,
         )["dom"]  # fmt: skip
     elif fds:
-        ref = session.call("DOMAIN_CREATE_WITH_FILES", failed=failed, dom=ref, flags=flags, fds=fds)[
-            "dom"
-        ]
+        ref = session.call(
+            "DOMAIN_CREATE_WITH_FILES", failed=failed, dom=ref, flags=flags, fds=fds
+        )["dom"]
     else:
         ref = session.call("DOMAIN_CREATE_WITH_FLAGS", failed=failed, dom=ref, flags=flags)["dom"]
     session.remark(f"Domain '{ref[0]}' started\n")

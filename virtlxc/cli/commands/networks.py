@@ -200,7 +200,9 @@ def _leases(session: Session, args: Args) -> list[dict[str, Any]]:
         mac=mac,
         need_results=1,
     )["leases"]
-    names = ("interface", "expiry", "type", "mac", "iaid", "address", "prefix", "hostname", "client")
+    names = (
+        "interface", "expiry", "type", "mac", "iaid", "address", "prefix", "hostname", "client",
+    )  # fmt: skip
     leases = [dict(zip(names, lease, strict=True)) for lease in found]
     for lease in leases:
         lease["protocol"] = PROTOCOLS.get(lease.pop("type"))

@@ -1,0 +1,77 @@
+"""Devices that come and go."""
+
+from __future__ import annotations
+
+from virtlxc.cli.files import read_text
+from virtlxc.cli.grammar import Command, flag, rows, word
+from virtlxc.cli.lookup import domain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from virtlxc.cli.grammar import Args, Run
+    from virtlxc.cli.session import Session
+
+LIVE, CONFIG, FORCE = 1, 2, 4
+
+
+def _change(verb: str, done: str) -> Run:
+    """A command that gives a device's XML to one call."""
+
+    def run(session: Session, args: Args) -> None:
+        flags = 0
+        if "config" in args or "persistent" in args:
+            flags |= CONFIG
+        if "live" in args:
+            flags |= LIVE
+        ref = domain(session, args)
+        path = args["file"]
+        if "persistent" in args and ref[2] >= 0:
+            flags |= LIVE
+        if "force" in args:
+            flags |= FORCE
+        session.call(
+            f"DOMAIN_{verb.upper()}_DEVICE_FLAGS",
+            failed=f"Failed to {verb} device from {path}",
+            dom=ref,
+            xml=read_text(path),
+            flags=flags,
+        )
+        session.remark(f"Device {done} successfully\n")
+
+    return run
+
+
+OPTIONS = (
+    word("domain", "name, id or UUID", complete="domains"),
+    word("file", "the device's XML", complete="files"),
+    flag("persistent", "in the definition, and in what runs if it runs"),
+    flag("config", "in the definition"),
+    flag("live", "in what runs"),
+    flag("current", "in what is now"),
+)
+EXCLUDES = (("persistent", "current"), ("current", "live"), ("current", "config"))
+
+COMMANDS = rows(
+    Command(
+        "attach-device",
+        "give a domain a device",
+        *OPTIONS,
+        run=_change("attach", "attached"),
+        excludes=EXCLUDES,
+    ),
+    Command(
+        "detach-device",
+        "take a device from a domain",
+        *OPTIONS,
+        run=_change("detach", "detached"),
+        excludes=EXCLUDES,
+    ),
+    Command(
+        "update-device",
+        "change a device of a domain",
+        *OPTIONS,
+        flag("force", "even if the domain uses it"),
+        run=_change("update", "updated"),
+        excludes=EXCLUDES,
+    ),
+)
