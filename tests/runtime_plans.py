@@ -113,24 +113,26 @@ def make_plan(
     consoles: int = 1,
     attach_root: bool = True,
     v1: bool = True,
+    two_forks: bool = False,
 ) -> Plan:
     """A whole system container: every namespace, cgroups everywhere, consoles, maybe a veth."""
     shift = SHIFT if userns else 0
     links = bridge is not None
     steps = [
+        *_born(ground),
         *_once(ground, name, v1),
-        _step("controller", "fork-stage"),
-        *(_user(shift) if userns else []),
-        _step("stage", "unshare", flags=["mnt", "uts", "ipc", "net"]),
-        *_places(ground, v1),
+        *_processes(ground, shift, v1, two_forks),
         *(_link(ground, bridge) if bridge else []),
         *_mounts(ground, shift, consoles, userns),
-        _step("stage", "unshare", called="unshare-pid", flags=["cgroup", "pid"]),
+        _step("stage", "unshare", called="unshare-cgroup",
+              flags=["cgroup", "pid"] if two_forks else ["cgroup"]),
         _step("stage", "fork-init"),
         *_inside(name, argv, consoles, links),
     ]
+    supervisor = {"mount": ground.v2, "path": f"{ground.leaf}/supervisor"}
     return {
         "proto": 1,
+        "born": supervisor,
         "domain": {"name": name, "uuid": "0" * 32},
         "run": str(ground.run),
         "log": str(ground.log),
@@ -149,7 +151,8 @@ def _once(ground: Ground, name: str, v1: bool) -> list[Step]:
               undo={"op": "unlink", "args": {"path": f"{run}/sock"}}),
     ]  # fmt: skip
     for mount in [ground.v2, *(ground.v1 if v1 else ())]:
-        for path in (ground.leaf, f"{ground.leaf}/payload", f"{ground.leaf}/payload/init"):
+        leaf = [ground.leaf] if mount != ground.v2 else []
+        for path in (*leaf, f"{ground.leaf}/payload", f"{ground.leaf}/payload/init"):
             where = {"mount": mount, "path": path}
             undo = {"op": "cgroup-rmdir", "args": where}
             steps.append(_step("controller", "cgroup-mkdir", undo=undo, **where))
@@ -159,22 +162,42 @@ def _once(ground: Ground, name: str, v1: bool) -> list[Step]:
     return steps
 
 
-def _user(shift: int) -> list[Step]:
+def _born(ground: Ground) -> list[Step]:
+    """The cgroups that are there before the controller is; they go when it has gone."""
+    steps = []
+    for path in (ground.leaf, f"{ground.leaf}/supervisor"):
+        where = {"mount": ground.v2, "path": path}
+        undo = {"op": "cgroup-rmdir", "args": where, "late": True}
+        steps.append(_step("daemon", "cgroup-mkdir", undo=undo, **where))
+    return steps
+
+
+def _processes(ground: Ground, shift: int, v1: bool, two_forks: bool) -> list[Step]:
+    """The stage in its namespaces and cgroups, made at one go or (two_forks) one by one."""
+    place = f"{ground.leaf}/payload/init"
+    kinds = ["mnt", "uts", "ipc", "net"]
+    user = ["user"] if shift else []
+    keys = [f"v1:{mount}" for mount in ground.v1] if v1 else []
+    return [
+        *(_boot(_step("controller", "cgroup-open", key=key, mount=key[3:], path=place))
+          for key in keys),
+        _step("controller", "fork-stage", cgroup={"mount": ground.v2, "path": place},
+              namespaces=[] if two_forks else [*user, "pid", *kinds]),
+        *([_step("stage", "cgroup-enter", keys=keys)] if keys else []),
+        *([_step("stage", "unshare", called="unshare-user", flags=user)]
+          if two_forks and user else []),
+        *(_map_ids(shift) if user else []),
+        *([_step("stage", "unshare", flags=kinds)] if two_forks else []),
+    ]  # fmt: skip
+
+
+def _map_ids(shift: int) -> list[Step]:
     rows = [[0, shift, 65536]]
     return [
-        _step("stage", "unshare", called="unshare-user", flags=["user"]),
         _boot(_step("controller", "id-map", pid=STAGE, uid=rows, gid=rows)),
         _boot(_step("controller", "open-ns", called="open-user", key="userns",
                     path=f"/proc/{STAGE}/ns/user")),
         _step("stage", "become-root"),
-    ]  # fmt: skip
-
-
-def _places(ground: Ground, v1: bool) -> list[Step]:
-    return [
-        _boot(_step("controller", "cgroup-attach", mount=mount, pid=STAGE,
-                    path=f"{ground.leaf}/payload/init"))
-        for mount in [ground.v2, *(ground.v1 if v1 else ())]
     ]  # fmt: skip
 
 

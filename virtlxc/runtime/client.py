@@ -6,6 +6,7 @@ takes whole packets.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _ENTRY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _START_TIMEOUT = 10.0
+#: How often a pid may turn out to be taken between looking and forking.
+_PID_ATTEMPTS = 5
 
 
 class Spawner:
@@ -95,14 +98,14 @@ class Spawner:
         except ChildProcessError:
             return
 
-    def _fork(self, kind: bytes) -> socket.socket:
+    def _fork(self, request: bytes, *fds: int) -> socket.socket:
         """Have a process forked that serves the other end of the socket returned."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with self._lock:
                 if self._socket is None:
                     raise ConnectionError("the spawner does not run")
-                socket.send_fds(self._socket, [kind], [theirs.fileno()])
+                socket.send_fds(self._socket, [request], [theirs.fileno(), *fds])
         except BaseException:
             ours.close()
             raise
@@ -115,15 +118,42 @@ class Spawner:
 
         Raises Failed for a step of the daemon (undone already). ``fds`` match ``plan["fds"]``.
         """
-        steps = [step for step in plan["steps"] if step["side"] == "daemon"]
-        _perform_own(plan, steps)
+        for attempt in range(_PID_ATTEMPTS):
+            start = self._begin(plan, fds)
+            try:
+                start.controller(_START_TIMEOUT)
+            except Failed as failure:
+                start.close()
+                if failure.errno != errno.EEXIST or attempt == _PID_ATTEMPTS - 1:
+                    raise
+            else:
+                break
+        return start
+
+    def _begin(self, plan: Mapping[str, Any], fds: tuple[int, ...]) -> StartChannel:
+        """One attempt with a pid chosen for the controller, when it is to be born in a cgroup."""
+        born = plan.get("born")
+        pids = {"controller": _free_pid()} if born else {}
+        own = [step for step in plan["steps"] if step["side"] == "daemon"]
+        records = undo_records({}, pids, own)
+        _perform_own(plan, own, pids)
         try:
-            channel = self._fork(b"C")
+            if born:
+                cgroup = os.open(
+                    protocol.resolve(born["mount"] + born["path"], pids),
+                    os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC,
+                )
+                try:
+                    channel = self._fork(b"C%d" % pids["controller"], cgroup)
+                finally:
+                    os.close(cgroup)
+            else:
+                channel = self._fork(b"C")
             protocol.send(channel, plan, fds)
         except OSError:
-            undo(undo_records({}, {}, steps))
+            undo(records)
             raise
-        return StartChannel(channel, plan)
+        return StartChannel(channel, plan, records)
 
     def enter(self, request: Mapping[str, Any], fds: tuple[int, ...]) -> EnterChannel:
         """Run a program in a domain; see runtime.enter for the request and its descriptors."""
@@ -132,20 +162,33 @@ class Spawner:
         return EnterChannel(channel)
 
 
-def _perform_own(plan: Mapping[str, Any], steps: list[dict[str, Any]]) -> None:
+def _free_pid() -> int:
+    """A pid that is not used now, far from those that the kernel gives out next."""
+    with open("/proc/sys/kernel/pid_max") as text:
+        limit = int(text.read())
+    while True:
+        pid = limit // 2 + int.from_bytes(os.urandom(4), "big") % (limit // 2)
+        if not os.path.exists(f"/proc/{pid}"):
+            return pid
+
+
+def _perform_own(
+    plan: Mapping[str, Any], steps: list[dict[str, Any]], pids: dict[str, int]
+) -> None:
     """The daemon's steps, journalled first so that a killed daemon's are undone as well."""
     journal = journal_path(plan)
-    records = undo_records({}, {}, steps)
+    records = undo_records({}, pids, steps)
     if journal and records and os.path.isdir(os.path.dirname(journal)):
         write_journal(journal, records)
     ctx = Context("daemon", dict(plan))
+    ctx.pids.update(pids)
     done = []
     try:
         for step in steps:
             done.append(step)
             run_step(ctx, step)
     except Failed:
-        undo(undo_records({}, {}, done))
+        undo(undo_records({}, pids, done))
         if journal:
             write_journal(journal, [])
         raise
@@ -181,10 +224,13 @@ class StartChannel:
     Closing it before the result makes the controller give the start up and undo it.
     """
 
-    def __init__(self, channel: socket.socket, plan: Mapping[str, Any]) -> None:
+    def __init__(
+        self, channel: socket.socket, plan: Mapping[str, Any], own: list[dict[str, Any]]
+    ) -> None:
         self._channel = channel
         self._journal = journal_path(plan)
-        self._daemon_steps = [step for step in plan["steps"] if step["side"] == "daemon"]
+        self._own = own
+        self._controller: dict[str, Any] | None = None
         self.pidfd = -1
 
     def __enter__(self) -> StartChannel:
@@ -213,10 +259,11 @@ class StartChannel:
 
     def controller(self, timeout: float | None = None) -> dict[str, Any]:
         """{"pid", "starttime"} of the controller, whose pidfd is in ``pidfd`` from now on."""
-        data, fds = self._checked(timeout)
-        if fds:
+        if self._controller is None:
+            data, fds = self._checked(timeout)
             self.pidfd = fds[0]
-        return dict(data["controller"])
+            self._controller = dict(data["controller"])
+        return self._controller
 
     def go(self) -> None:
         """Let the controller begin. (It is in its scope now, where there are scopes.)"""
@@ -259,7 +306,7 @@ class StartChannel:
             select.select([self.pidfd], [], [], _START_TIMEOUT)
         if self._journal:
             replay_journal(self._journal)
-        undo(undo_records({}, {}, self._daemon_steps))
+        undo(self._own)
 
 
 class EnterChannel:

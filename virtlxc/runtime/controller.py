@@ -301,8 +301,16 @@ class Controller:
         self.init = 0
 
     def _undo(self, steps: list[dict[str, Any]]) -> list[str]:
-        """Undo in reverse; what must wait for our own end, or was refused, stays in the journal."""
-        records = undo_records({}, {"controller": os.getpid()}, steps)
+        """Undo in reverse; what must wait for our own end, or was refused, stays in the journal.
+
+        The daemon undoes its own steps, but for those that wait for our end.
+        """
+        own = [
+            step
+            for step in steps
+            if step["side"] != "daemon" or (step.get("undo") or {}).get("late")
+        ]
+        records = undo_records({}, {"controller": os.getpid()}, own)
         late = [record for record in records if record.get("late")]
         refused = undo([record for record in records if not record.get("late")])
         if self._ctx.journal is not None:
@@ -313,7 +321,7 @@ class Controller:
     def _abandon(self, steps: list[dict[str, Any]], error: Exception) -> None:
         """A start that failed: nothing may be left, then the daemon hears why."""
         self._kill_all()
-        left = self._undo([step for step in steps if step["side"] != "daemon"])
+        left = self._undo(steps)
         failure = _describe(error)
         if left:
             failure["left"] = left
@@ -329,7 +337,7 @@ class Controller:
         if self._kill is not None:
             kill_tree(self._kill["mount"] + self._kill["path"])
         plan = json.loads(self.raw_plan)
-        left = self._undo([step for step in plan["steps"] if step["side"] != "daemon"])
+        left = self._undo(plan["steps"])
         report = {
             "proto": protocol.PROTO,
             **status,

@@ -101,7 +101,8 @@ def before_exec(ctx: Context) -> None:
     gone as well, its end of the socket would be closed, and the announcement refused.
     """
     assert ctx.channel is not None
-    select.select([ctx.stage_fd], [], [])
+    if ctx.stage_fd >= 0:
+        select.select([ctx.stage_fd], [], [])
     die_with_parent()
     announce(ctx.channel, ctx.phase)
 
@@ -142,7 +143,7 @@ def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         ctx.side = side
         ctx.executed = lambda: before_exec(ctx)
-        follow(ctx, steps, ctx.phase + 1)
+        follow(ctx, steps, ctx.phase + 1 if ctx.forked_last else ctx.phase)
     except Failed as failure:
         _tell(channel, failure)
     except ProtocolError as error:
@@ -193,13 +194,10 @@ class Conductor:
             if side == "daemon":
                 self.done = last
             elif side == "controller":
-                forked = self._own(first, last)
-                if ctx.channel is not None and not forked and phase < last_of_init:
+                forked_last = self._own(first, last)
+                if ctx.channel is not None and not forked_last and phase < last_of_init:
                     self._reap_stage()
                     self._announce(ctx.channel, phase)
-                elif forked:
-                    # The child has our table as it was when it was forked.
-                    self._known = dict(ctx.keys)
             else:
                 self.done = last
                 self._await(phase, side)
@@ -207,11 +205,19 @@ class Conductor:
                     self._await_exec()
 
     def _own(self, first: int, last: int) -> bool:
-        """Perform a segment of the controller; True if it forked the stage (its last step)."""
+        """Perform a segment of the controller; True if its last step forked the stage.
+
+        Then the stage goes on at once; else it awaits the end of the segment like any other.
+        """
+        ctx = self.ctx
+        ctx.forked_last = self.steps[last - 1]["op"] == "fork-stage"
         for number in range(first, last):
             self.done = number + 1
-            run_step(self.ctx, self.steps[number])
-        return str(self.steps[last - 1]["op"]) == "fork-stage"
+            run_step(ctx, self.steps[number])
+            if self.steps[number]["op"] == "fork-stage":
+                # The child has our table as it was when it was forked.
+                self._known = dict(ctx.keys)
+        return ctx.forked_last
 
     def _announce(self, channel: socket.socket, phase: int) -> None:
         """Tell a phase, with the keys that are new; a child that is gone may have said why."""
@@ -238,7 +244,8 @@ class Conductor:
         if data.get("phase") != phase:
             raise ProtocolError(f"waited for phase {phase} of {side}, got {data!r}")
         if "init" in data:
-            self.ctx.pids["init"] = int(data["init"])
+            pid = int(data["init"])
+            self.ctx.pids["init"] = pid or self.ctx.pids.pop("stage")
 
     def _receive(self, side: str) -> dict[str, Any]:
         channel = self.ctx.channel

@@ -12,13 +12,14 @@ import os
 import signal
 import socket
 
-from . import controller, enter
+from . import controller, enter, protocol, syscalls
+from .protocol import Failed
 
 MAINS = {b"C": controller.main, b"E": enter.main}
 
 
 def main(fd: int) -> None:
-    """Serve the daemon's SOCK_SEQPACKET ``fd``: a kind of process and its channel per packet."""
+    """Serve the daemon's SOCK_SEQPACKET ``fd``: a kind of process, its channel, ... per packet."""
     requests = socket.socket(fileno=fd)
     os.set_inheritable(fd, False)
     # Ignored, so that the kernel reaps: no child of ours is ever waited for here.
@@ -30,22 +31,27 @@ def main(fd: int) -> None:
     gc.disable()
     requests.send(b"ready")
     while True:
-        kind, fds, _, _ = socket.recv_fds(requests, 16, 4, socket.MSG_CMSG_CLOEXEC)
-        if not kind:
+        packet, fds, _, _ = socket.recv_fds(requests, 32, 4, socket.MSG_CMSG_CLOEXEC)
+        if not packet:
             return
-        run = MAINS.get(kind)
-        if run is not None and len(fds) == 1:
-            _fork(run, requests, fds[0])
-        for channel in fds:
-            os.close(channel)
+        run = MAINS.get(packet[:1])
+        if run is not None and fds:
+            _fork(run, requests, fds, packet[1:])
+        for fd in fds:
+            os.close(fd)
 
 
-def _fork(run: Callable[[socket.socket], None], requests: socket.socket, channel: int) -> None:
+def _fork(
+    run: Callable[[socket.socket], None], requests: socket.socket, fds: list[int], wanted: bytes
+) -> None:
+    """Fork a process for the channel ``fds[0]``; in the cgroup ``fds[1]`` with pid ``wanted``."""
+    channel, *cgroup = fds
     try:
-        pid = os.fork()
+        pid = syscalls.clone(0, cgroup[0], int(wanted)) if cgroup else syscalls.clone(0)
     except OSError as error:
-        # The closed channel tells the daemon that nothing was started.
-        os.write(2, f"virtlxc spawner: fork: {error.strerror}\n".encode())
+        failure = Failed("spawner", "fork", error.errno or 0, "", f"fork: {error.strerror}")
+        with socket.socket(fileno=os.dup(channel)) as sock:
+            protocol.send(sock, {"failed": failure.to_json()})
         return
     if pid == 0:
         try:

@@ -30,6 +30,7 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+CLONE_INTO_CGROUP = 0x200000000
 
 #: kind of namespace (as in a plan) -> clone flag; /proc/PID/ns has the same names.
 NAMESPACES = {
@@ -111,6 +112,7 @@ _NUMBERS = {
 }
 #: New calls have one number on all architectures.
 _COMMON = {
+    "clone3": 435,
     "open_tree": 428,
     "move_mount": 429,
     "fsopen": 430,
@@ -122,6 +124,8 @@ _COMMON = {
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)
+#: For the one call after which two processes go on: the interpreter's lock is kept throughout.
+_locked_libc = ctypes.PyDLL(None, use_errno=True)
 
 
 def _number(name: str) -> int:
@@ -131,9 +135,11 @@ def _number(name: str) -> int:
     return _COMMON.get(name) or _NUMBERS[machine][name]
 
 
-def _call(name: str, *argtypes: Any, raw: bool = False) -> Callable[..., int]:
+def _call(
+    name: str, *argtypes: Any, raw: bool = False, library: ctypes.CDLL = _libc
+) -> Callable[..., int]:
     """A libc function, or with ``raw`` a system call by number (a prototype of its own each)."""
-    function = _libc["syscall" if raw else name]
+    function = library["syscall" if raw else name]
     function.restype = c_long if raw else c_int
     function.argtypes = (c_long, *argtypes) if raw else argtypes
     return function
@@ -157,16 +163,18 @@ _openat2 = _call("openat2", c_int, c_char_p, c_void_p, c_size_t, raw=True)
 _mount_setattr = _call("mount_setattr", c_int, c_char_p, c_uint, c_void_p, c_size_t, raw=True)
 _capset = _call("capset", c_void_p, c_void_p, raw=True)
 _bpf = _call("bpf", c_int, c_void_p, c_uint, raw=True)
+_clone3 = _call("clone3", c_void_p, c_size_t, raw=True, library=_locked_libc)
 _keyctl = _call("keyctl", c_int, c_char_p, raw=True)
 
 (
     _NR_PIVOT_ROOT, _NR_OPEN_TREE, _NR_MOVE_MOUNT, _NR_FSOPEN, _NR_FSCONFIG, _NR_FSMOUNT,
-    _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR, _NR_CAPSET, _NR_BPF, _NR_KEYCTL,
+    _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR, _NR_CAPSET, _NR_BPF, _NR_KEYCTL, _NR_CLONE3,
 ) = map(
     _number,
     (
         "pivot_root", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount",
         "close_range", "openat2", "mount_setattr", "capset", "bpf", "keyctl",
+        "clone3",
     ),
 )  # fmt: skip
 
@@ -215,6 +223,16 @@ class _BpfAttach(ctypes.Structure):
     )
 
 
+class _CloneArgs(ctypes.Structure):
+    _fields_ = tuple(
+        (name, c_uint64)
+        for name in (
+            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size",
+            "tls", "set_tid", "set_tid_size", "cgroup",
+        )
+    )  # fmt: skip
+
+
 class _MmMap(ctypes.Structure):
     """struct prctl_mm_map."""
 
@@ -248,6 +266,24 @@ def umount2(target: str, flags: int) -> None:
 
 def pivot_root(new: str, old: str) -> None:
     _checked(_pivot_root(_NR_PIVOT_ROOT, os.fsencode(new), os.fsencode(old)), new)
+
+
+def clone(namespaces: int, cgroup_fd: int | None = None, pid: int | None = None) -> int:
+    """Fork into new namespaces, and into a cgroup2; returns 0 in the child, else its pid.
+
+    A process that is moved into a cgroup later waits some 10 ms for the kernel's readers; one born
+    there does not. ``pid``: the pid it shall have (EEXIST when that is taken). The process must be
+    single-threaded: Python's own handlers after a fork are not run.
+    """
+    arguments = _CloneArgs(flags=namespaces, exit_signal=17)
+    if cgroup_fd is not None:
+        arguments.flags |= CLONE_INTO_CGROUP
+        arguments.cgroup = cgroup_fd
+    wanted = c_int(pid or 0)
+    if pid is not None:
+        arguments.set_tid = ctypes.addressof(wanted)
+        arguments.set_tid_size = 1
+    return _checked(_clone3(_NR_CLONE3, byref(arguments), ctypes.sizeof(arguments)), "clone")
 
 
 def unshare(flags: int) -> None:

@@ -13,17 +13,18 @@ directories). Attributes of mounts are lists of the names ro nosuid nodev noexec
 nodiratime relatime strictatime nosymfollow.
 
 The fields of a plan itself that the runtime reads: ``proto``, ``domain`` {name, uuid}, ``run``
-(folder, exists), ``sock``, ``log``, ``log_bytes`` (size at which the log is rotated, default 2 MiB)
-and ``log_files`` (how many are kept, default 3), ``fds`` (keys for the descriptors passed along
-with the plan, in order), ``on_reboot`` and ``on_poweroff`` ("restart", "destroy", ...; here only
-"restart" replays the boot half, all others end the domain), ``kill`` {mount, path} (the cgroup2
-whose cgroup.kill ends every process of the domain; null when there is none), ``steps``.
+(folder, exists), ``log``, ``log_bytes`` (size at which the log is rotated, default 2 MiB) and
+``log_files`` (how many are kept, default 3), ``fds`` (keys for the descriptors passed along with the
+plan, in order), ``on_reboot`` ("restart" replays the boot half, all others end the domain),
+``kill`` {mount, path} (the cgroup2 whose cgroup.kill ends every process of the domain; null when
+there is none), ``born`` {mount, path} (the cgroup2 the controller is born in: made by steps of the
+daemon; null: where the spawner is), ``steps``. The client chooses the controller's pid when there
+is a ``born``, so that steps of the daemon may have its placeholder.
 
-Rules on steps: those of the daemon come first; ``fork-stage`` is the last step of its segment, and
-so is ``fork-init``, after which no step of the stage follows; ``exec`` is the last step of all
-that belongs to init (steps of the controller may follow: they see a running init). ``undo`` may
-have ``"late": true``: it is left in the journal, for the daemon to perform when the controller has
-left (the cgroup the controller itself is in).
+Rules on steps: those of the daemon come first; no step of the stage follows ``fork-init``; ``exec``
+is the last step of all that belongs to init (steps of the controller may follow: they see a running
+init). ``undo`` may have ``"late": true``: it is left in the journal, for the daemon to perform when
+the controller has left (the cgroup the controller itself is in).
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ OPS: dict[str, Callable[..., None]] = {
     "cgroup-enable": cgroups.enable,
     "cgroup-chown": cgroups.chown,
     "cgroup-attach": cgroups.attach,
+    "cgroup-open": cgroups.open_tasks,
+    "cgroup-enter": cgroups.enter,
     "bpf-device": cgroups.bpf_device,
     "open-tree": mounts.open_tree,
     "mount-attr": mounts.mount_attr,

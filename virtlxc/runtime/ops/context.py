@@ -42,6 +42,8 @@ class Context:
         self.enter: Callable[[Context, str], None] | None = None
         self.phase = 0
         self.stage_fd = -1
+        self.is_init = False
+        self.forked_last = True
         self.journal: str | None = None
         self.executed: Callable[[], None] | None = None
         self.boot_keys: list[str] | None = None

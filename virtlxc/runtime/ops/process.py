@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -50,28 +49,54 @@ def title(ctx: Context, *, text: str) -> None:
         return
 
 
-def fork_stage(ctx: Context) -> None:
-    """Controller: fork the stage of this boot; last step of its segment."""
+def fork_stage(
+    ctx: Context, *, namespaces: list[str] | None = None, cgroup: dict[str, str] | None = None
+) -> None:
+    """Controller: fork the stage of this boot.
+
+    In one clone it gets its own ``namespaces`` (user, pid, mnt, uts, ipc, net; user owns the
+    others) and is born in ``cgroup`` {mount, path}, of cgroup2. With "pid" it is the first process
+    of its pid namespace already, and ``fork-init`` only makes it init.
+    """
+    flags = 0
+    for kind in namespaces or ():
+        flags |= _namespace(kind)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
+    into = None
+    if cgroup is not None:
+        path = cgroup["mount"] + cgroup["path"]
+        into = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    pid = syscalls.clone(flags, into)
     if pid == 0:
         ours.close()
         ctx.channel = theirs
+        ctx.is_init = bool(flags & syscalls.CLONE_NEWPID)
         _become_child(ctx, "stage")
     theirs.close()
+    if into is not None:
+        os.close(into)
     ctx.channel = ours
     ctx.pids["stage"] = pid
 
 
 def fork_init(ctx: Context) -> None:
-    """Stage: fork init into the new pid namespace and exit; last step of the stage."""
+    """Stage: fork init into the new pid namespace and exit, or become it; last of the stage."""
+    ctx.forked_last = True
+    if ctx.is_init:
+        _report_init(ctx, 0)
+        _become_child(ctx, "init")
     ctx.stage_fd = os.pidfd_open(os.getpid())
     pid = os.fork()
     if pid == 0:
         _become_child(ctx, "init")
-    assert ctx.channel is not None
-    ctx.channel.send(json.dumps({"phase": ctx.phase, "init": pid}).encode())
+    _report_init(ctx, pid)
     os._exit(0)
+
+
+def _report_init(ctx: Context, pid: int) -> None:
+    """The stage's last segment is done; 0: it is init itself from now on."""
+    assert ctx.channel is not None
+    ctx.channel.send(b'{"phase":%d,"init":%d}' % (ctx.phase, pid))
 
 
 def _become_child(ctx: Context, side: str) -> None:
