@@ -38,7 +38,8 @@ TIMER = Table(
                 "platform", "hpet", "kvmclock", "pit", "rtc", "tsc", "hypervclock", "armvtimer"
             ),
             treatment=KEPT,
-            note="rtc and hpet of the host are not given to a container",
+            served=("rtc", "hpet"),
+            note="give /dev/rtc and /dev/hpet when the offset is localtime",
         ),
         Value(path="@present", field="present", type=types.YES_NO),
         Keep(path="@track", note=_NO_CLOCK),

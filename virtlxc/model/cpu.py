@@ -96,6 +96,9 @@ NUMATUNE = Table(
             path="memory/@mode",
             field="mode",
             type=types.choice("strict", "preferred", "interleave", "restrictive"),
+            treatment=KEPT,
+            served=("strict", "restrictive"),
+            note="the nodes are a limit in every mode",
         ),
         Value(path="memory/@nodeset", field="nodeset", type=CPUSET),
         Value(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.xmlmap import KEPT, REFUSED, Flag, Keep, Kept, Table, Value, types
+from virtlxc.xmlmap import KEPT, Flag, Keep, Kept, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,6 @@ DISK = Table(
             path="@type",
             field="type",
             type=types.choice("block", "file", "dir", "network", "volume", "nvme", "vhostuser"),
-            treatment=REFUSED,
-            note="the device does not appear in the container",
             always=True,
         ),
         Value(

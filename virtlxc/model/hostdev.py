@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from virtlxc.model.address import IP, ROUTE, Ip, Route
-from virtlxc.xmlmap import REFUSED, Keep, Kept, Repeat, Table, Value, types
+from virtlxc.xmlmap import Keep, Kept, Repeat, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,6 @@ HOSTDEV = Table(
             field="mode",
             type=types.choice("subsystem", "capabilities"),
             always=True,
-            treatment=REFUSED,
-            note="the device does not appear in the container",
         ),
         Value(
             path="@type",

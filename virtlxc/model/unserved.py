@@ -60,7 +60,10 @@ def _repeat(row: Repeat, table: Table, items: tuple[Any, ...], path: str) -> Ite
         counts[last] += 1
         at = "/".join(filter(None, (path, place, last)))
         number = f"[{counts[last]}]" if len(items) > 1 else ""
-        yield from _object(table, item, f"{at}{number}")
+        if row.treatment != ACTED:
+            yield _about(f"{at}{number}", row.treatment == REFUSED, row.note)
+        else:
+            yield from _object(table, item, f"{at}{number}")
 
 
 def _field(table: Table, row: Object | Value | Flag, value: Any, path: str) -> Iterator[Unserved]:
