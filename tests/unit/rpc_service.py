@@ -1,0 +1,137 @@
+"""A server with a fake driver, on a thread of its own, for tests that talk to it over sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.unit.fake_driver import FakeDriver
+from virtlxc.rpc import wire
+from virtlxc.rpc.client import Connection
+from virtlxc.rpc.server import Server
+from virtlxc.rpc.tables import REMOTE, procedure
+
+
+class Service:
+    """A running server; ``driver`` is what stands behind it."""
+
+    def __init__(self, root: str) -> None:
+        self.driver = FakeDriver(root)
+        self.path = self.driver.paths.socket
+        self.path_ro = self.driver.paths.socket_ro
+        self.loop = asyncio.new_event_loop()
+        self.mistakes: list[dict[str, Any]] = []
+        self.loop.set_exception_handler(lambda _loop, context: self.mistakes.append(context))
+        self._thread = threading.Thread(target=self.loop.run_forever, name="server", daemon=True)
+        self._thread.start()
+        self.server: Server = self.on_loop(self._start)
+
+    def _start(self) -> Server:
+        server = Server(self.driver, self.loop)  # type: ignore[arg-type]
+        server.listen(self.path, readonly=False)
+        server.listen(self.path_ro, readonly=True)
+        return server
+
+    def on_loop(self, function: Callable[[], Any]) -> Any:
+        """What ``function`` gives when the server's own thread calls it."""
+
+        async def run() -> Any:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(20)
+
+    def stop(self) -> None:
+        self.on_loop(self.server.stop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(20)
+        self.loop.close()
+
+    def connect(self, readonly: bool = False) -> Connection:
+        return Connection(self.path, readonly)
+
+    def raw(self) -> Raw:
+        return Raw(self.path)
+
+
+@contextmanager
+def running(root: str) -> Iterator[Service]:
+    service = Service(root)
+    try:
+        yield service
+    finally:
+        service.stop()
+    assert service.mistakes == [], "the event loop caught exceptions"
+
+
+class Raw:
+    """A client that can say anything."""
+
+    def __init__(self, path: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(10)
+        self.socket.connect(path)
+        self._serial = 0
+
+    def open(self) -> Raw:
+        assert self.call("CONNECT_OPEN", name=None, flags=0)[0].status == wire.OK
+        return self
+
+    def packet(self, name: str, /, *, program: str = REMOTE, **fields: Any) -> bytes:
+        row = procedure(name, program)
+        self._serial += 1
+        payload = row.args.encode_named(fields)
+        return wire.packet(
+            row.program, row.version, row.number, wire.CALL, self._serial, wire.OK, payload
+        )
+
+    def call(self, name: str, /, **fields: Any) -> tuple[wire.Header, bytes]:
+        self.socket.sendall(self.packet(name, **fields))
+        return self.receive()
+
+    def exchange(self, packet: bytes) -> tuple[wire.Header, bytes]:
+        self.socket.sendall(packet)
+        return self.receive()
+
+    def receive(self) -> tuple[wire.Header, bytes]:
+        """The next packet. Raises ConnectionError at the end of the connection."""
+        size = wire.packet_size(self._read(wire.LENGTH_SIZE))
+        rest = self._read(size - wire.LENGTH_SIZE)
+        return wire.header(rest, 0), rest[wire.HEADER_SIZE :]
+
+    def values(self, name: str, /, **fields: Any) -> tuple[Any, ...]:
+        """The reply's fields."""
+        head, payload = self.call(name, **fields)
+        assert head.status == wire.OK, wire.ERROR_MESSAGE.decode(payload)
+        return procedure(name).result.decode(payload)
+
+    def error(self, packet: bytes) -> tuple[int, int, str]:
+        """(code, domain, message) of the error that ``packet`` is answered with."""
+        head, payload = self.exchange(packet)
+        assert head.status == wire.ERROR, (head.type, head.status, payload)
+        fields = wire.ERROR_MESSAGE.decode(payload)
+        return fields[0], fields[1], fields[2]
+
+    def is_closed(self) -> bool:
+        """Whether the server closes the connection (waits for it)."""
+        try:
+            while self.socket.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+        return True
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            more = self.socket.recv(size - len(data))
+            if not more:
+                raise ConnectionError("the server closed the connection")
+            data += more
+        return data
+
+    def close(self) -> None:
+        self.socket.close()
