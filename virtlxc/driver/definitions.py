@@ -12,7 +12,7 @@ from virtlxc.driver.constants import Define, Detail, Event, State, Xml
 from virtlxc.driver.core import Core, doing
 from virtlxc.driver.domain import View
 from virtlxc.driver.ref import Defined, Ref
-from virtlxc.errors import VirtlxcError
+from virtlxc.model.complete import MAC_PREFIX
 
 
 def read(xml: str, *, validate: bool) -> tuple[model.Domain, tuple[str, ...]]:
@@ -21,18 +21,15 @@ def read(xml: str, *, validate: bool) -> tuple[model.Domain, tuple[str, ...]]:
         # Compiling the schema costs more than all other imports, and few ask for it.
         from virtlxc import schema
 
-        problems = schema.validate(xml, "domain")
-        if problems:
-            text = "; ".join(str(problem) for problem in problems)
-            raise VirtlxcError(f"XML document failed to validate against schema: {text}", 1000)
+        schema.require_valid(xml, "domain")
     domain = model.parse_domain(xml)
     domain = model.complete(domain, new_uuid=lambda: str(_uuid.uuid4()), new_mac=random_mac)
     return domain, tuple(model.check(domain))
 
 
 def random_mac() -> str:
-    """A MAC from the range that libvirt's container driver gives out: 00:16:3e."""
-    return "00:16:3e:" + ":".join(f"{byte:02x}" for byte in os.urandom(3))
+    """A MAC as libvirt's driver gives them out."""
+    return MAC_PREFIX + ":" + ":".join(f"{byte:02x}" for byte in os.urandom(3))
 
 
 def define(core: Core, xml: str, flags: int) -> Defined:

@@ -9,8 +9,7 @@ refused when unknown.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from virtlxc.driver import (
     addresses,
@@ -31,7 +30,7 @@ from virtlxc.driver import (
 )
 from virtlxc.driver.core import Core
 from virtlxc.driver.domain import View
-from virtlxc.driver.execs import ExecHandle
+from virtlxc.driver.execs import ExecHandle, Request
 from virtlxc.driver.ref import (
     BlockStats,
     Defined,
@@ -289,7 +288,7 @@ class Domains:
         """Descriptors of init's namespaces: user ipc uts net pid mnt; the caller closes them."""
         return execs.open_namespaces(self._core, ref, flags)
 
-    def exec(self, ref: Ref, request: Mapping[str, Any], fds: Sequence[int]) -> ExecHandle:
+    def exec(self, ref: Ref, request: Request, fds: Sequence[int]) -> ExecHandle:
         """Runs a program inside; see :mod:`virtlxc.driver.execs`."""
         return execs.start(self._core, ref, request, fds)
 

@@ -13,6 +13,7 @@ from virtlxc.driver.hostview import HostView
 from virtlxc.driver.images import Images
 from virtlxc.driver.monitor import Monitor
 from virtlxc.driver.networks import Networks
+from virtlxc.driver.node import Node
 from virtlxc.driver.restarts import Restarts
 from virtlxc.driver.spawning import Spawning
 from virtlxc.paths import Paths
@@ -21,8 +22,8 @@ from virtlxc.paths import Paths
 class Driver:
     """One instance of virtlxc on a host.
 
-    ``domains``, ``networks``, ``images`` and ``host`` hold the calls of their subjects; ``events`` tells what
-    happens. Calls may come from any thread once :meth:`start` has returned.
+    ``domains``, ``networks``, ``images`` and ``host`` hold the calls of their subjects; ``events``
+    tells what happens. Calls may come from any thread once :meth:`start` has returned.
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
@@ -35,6 +36,7 @@ class Driver:
         core.host = HostView(paths, core.registry, self.networks)
         core.spawning = Spawning()
         core.restarts = Restarts(lambda entry: endings.due(core, entry))
+        self.host = Node(core.host)
         self.domains = Domains(core)
         self.images = Images(paths, self.domains, self.networks, self._taken_ids)
 

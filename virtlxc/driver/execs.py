@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from virtlxc.driver import inits, refusals
@@ -21,67 +22,76 @@ _NAMESPACES = ("user", "ipc", "uts", "net", "pid", "mnt")
 _START_SECONDS = 15.0
 
 
-class ExecHandle:
-    """A program that runs inside. ``pid`` is the host's; ``master`` its terminal's, if it has one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What shall run. ``env`` are (name, value) beside what every program gets; ``user`` and
+    ``group`` are names or numbers as the guest knows them; ``tty`` is (rows, columns) of a new
+    terminal, None for the caller's descriptors."""
 
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str | None = None
+    user: str | None = None
+    group: str | None = None
+    tty: tuple[int, int] | None = None
+
+
+class ExecHandle:
+    """A program that runs inside.
+
+    ``pid`` is the host's; ``tty`` its terminal's master, the caller's to close, -1 without one.
     Closing the handle ends what still runs.
     """
 
     def __init__(self, pid: int, channel: client.EnterChannel) -> None:
         self.pid = pid
-        self.master: int | None = channel.master if channel.master >= 0 else None
+        self.tty = channel.master
         self._channel = channel
-        self._ended: tuple[str, int] | None = None
+        self._ended: tuple[int, int] | None = None
 
     def fileno(self) -> int:
         """Readable when the program has ended."""
         return self._channel.fileno()
 
-    def poll(self) -> tuple[str, int] | None:
-        """("exited", status) or ("signaled", number); None while it runs."""
-        if self._ended is None and readable(self.fileno()):
+    def poll(self) -> tuple[int, int] | None:
+        """What :meth:`wait` gives, None while the program runs."""
+        return self.wait() if self._ended or readable(self.fileno()) else None
+
+    def wait(self) -> tuple[int, int]:
+        """(0, exit status) or (1, signal); blocks until the program has ended."""
+        if self._ended is None:
             exited = self._channel.wait()
-            if exited.get("signal"):
-                self._ended = ("signaled", exited["signal"])
-            else:
-                self._ended = ("exited", exited.get("status", 0))
+            signum = exited.get("signal")
+            self._ended = (1, signum) if signum else (0, exited.get("status", 0))
         return self._ended
 
     def close(self) -> None:
         self._channel.close()
-        if self.master is not None:
-            os.close(self.master)
-            self.master = None
 
 
-def start(core: Core, ref: Ref, request: Mapping[str, Any], fds: Sequence[int]) -> ExecHandle:
-    """Starts a program; ``fds`` are its standard descriptors unless it gets a terminal.
-
-    ``request``: ``argv``; ``env`` [[name, value]] beside what every program gets; ``cwd``,
-    ``user``, ``group`` as the guest knows them, or null; ``tty`` {rows, cols} of a new terminal,
-    or null.
-    """
+def start(core: Core, ref: Ref, request: Request, fds: Sequence[int]) -> ExecHandle:
+    """Starts a program; ``fds`` are its standard descriptors unless it gets a terminal."""
     view = core.active(ref)
     with doing(f"cannot run a program in domain '{view.name}'"):
         if view.state == State.PAUSED:
             raise refusals.invalid("the domain is paused (virtlxc resume)")
-        if not request["argv"]:
+        if not request.argv:
             raise refusals.bad_argument("no program was named")
-        if request["tty"] is None and len(fds) != 3:
+        if request.tty is None and len(fds) != 3:
             raise refusals.bad_argument(f"a program needs 3 descriptors, not {len(fds)}")
         assert view.run is not None
         init = open_pidfd(view.run.init)
         if init is None:
             raise refusals.not_running()
         try:
-            passed = (init, *fds) if request["tty"] is None else (init,)
+            passed = (init, *fds) if request.tty is None else (init,)
             channel = core.spawning.enter(_message(view, request), passed)
         finally:
             os.close(init)
         return _begun(channel, request)
 
 
-def _begun(channel: client.EnterChannel, request: Mapping[str, Any]) -> ExecHandle:
+def _begun(channel: client.EnterChannel, request: Request) -> ExecHandle:
     try:
         running = channel.running(_START_SECONDS)
     except protocol.Failed as failed:
@@ -93,23 +103,23 @@ def _begun(channel: client.EnterChannel, request: Mapping[str, Any]) -> ExecHand
     return ExecHandle(running["pid"], channel)
 
 
-def _failed_text(failed: protocol.Failed, request: Mapping[str, Any]) -> str:
+def _failed_text(failed: protocol.Failed, request: Request) -> str:
     cause = failed.text or os.strerror(failed.errno)
-    return f"{failed.step}: {cause}" if failed.step else f"{request['argv'][0]}: {cause}"
+    return f"{failed.step}: {cause}" if failed.step else f"{request.argv[0]}: {cause}"
 
 
-def _message(view: View, request: Mapping[str, Any]) -> dict[str, Any]:
+def _message(view: View, request: Request) -> dict[str, Any]:
     """The request in the spawner's words."""
     assert view.run is not None
-    own = dict(request["env"])
+    own = dict(request.env)
     environment = [[name, value] for name, value in _environment(view).items() if name not in own]
     return {
-        "argv": list(request["argv"]),
+        "argv": list(request.argv),
         "env": environment + [[name, value] for name, value in own.items()],
-        "cwd": request["cwd"] or "/",
-        "user": request["user"],
-        "group": request["group"],
-        "tty": request["tty"],
+        "cwd": request.cwd or "/",
+        "user": request.user,
+        "group": request.group,
+        "tty": {"rows": request.tty[0], "cols": request.tty[1]} if request.tty else None,
         "cgroups": [[group.mount, group.path] for group in _groups(view)],
         **inits.confinement(view.run.init.pid),
     }

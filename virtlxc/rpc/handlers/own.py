@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import select
 from typing import Any
 
 from virtlxc import __version__
@@ -136,10 +135,9 @@ def exec_wait(call: Call, handle: int) -> Later:
     running = _running(call, handle)
 
     def poll() -> tuple[int, int] | None:
-        if not select.select([running.fileno()], [], [], 0)[0]:
-            return None
-        ended = running.wait()
-        call.peer.drop(handle)
+        ended = running.poll()
+        if ended is not None:
+            call.peer.drop(handle)
         return ended
 
     return Later(running.fileno(), poll)
