@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from virtlxc.host.facts import OLDEST_KERNEL
 from virtlxc.host.security import idmap
 from virtlxc.model import Filesystem
+from virtlxc.model.unserved import Unserved, unserved
 from virtlxc.plan import cgroups, hostroot, network, process
-from virtlxc.plan.promises import kept
 from virtlxc.plan.scene import Scene
 
 
@@ -47,46 +47,43 @@ def _cgroup2(scene: Scene) -> None:
             raise scene.refuse("look at the host", f"this kernel's cgroup2 has no {what}")
 
 
-def _ignored(scene: Scene, path: str) -> bool:
-    """Whether ``--ignore`` names an element: by its path, or by any name in it."""
-    names = {path, *path.replace("@", "").split("/")}
-    return bool(names & scene.options.ignore)
+def _ignored(scene: Scene, item: Unserved) -> bool:
+    """Whether ``--ignore`` names it: the element, or its whole path."""
+    return bool({item.name, item.path} & scene.options.ignore)
 
 
 def _protecting(scene: Scene) -> None:
-    for item in kept(scene.domain):
-        if item.protects and not _ignored(scene, item.path):
+    for item in unserved(scene.domain):
+        if item.protects and not _ignored(scene, item):
             raise scene.refuse(
                 "keep the promises of its XML",
-                f"<{item.path}> protects, and virtlxc does not act on it",
-                f"take it out, or start with --ignore {item.path.rsplit('/', 1)[-1].lstrip('@')}",
+                str(item),
+                f"take it out, or start with --ignore {item.name}",
             )
 
 
-def _unsupported(scene: Scene) -> None:
-    domain = scene.domain
-    rows: list[tuple[str, str]] = []
-    rows += [(f"<disk> {disk.target}", "disk") for disk in domain.disks]
-    rows += [(f"<hostdev> of type {dev.type}", "hostdev") for dev in domain.hostdevs]
-    rows += [
-        (f"<filesystem type='{fs.type}'> for {fs.target}", "filesystem")
-        for fs in domain.filesystems
-        if fs.type not in ("mount", "bind", "ram")
-    ]
-    rows += [
-        (f"<interface type='{card.type}'>", "interface")
-        for card in domain.interfaces
-        if card.type not in ("bridge", "network", "ethernet")
-    ]
-    for what, _ in rows:
-        raise scene.refuse("look at its devices", f"{what} is not supported yet", "take it out")
-    limits = [(card.bandwidth, "bandwidth") for card in domain.interfaces]
-    for there, name in (*limits, (domain.blkiotune.devices, "blkiotune/device")):
-        if there and not _ignored(scene, name):
+_NAMESPACED_SYSCTLS = (
+    ("net", "net."),
+    ("ipc", "kernel.shm"),
+    ("ipc", "kernel.msg"),
+    ("ipc", "kernel.sem"),
+    ("ipc", "fs.mqueue."),
+    ("uts", "kernel.domainname"),
+)
+
+
+def _sysctls(scene: Scene) -> None:
+    """Only those that belong to a namespace of the container's own: others are the host's."""
+    own = {"net"} if scene.own_net else set()
+    own |= {kind for kind in ("ipc", "uts") if kind not in scene.shares}
+    for row in scene.domain.container.sysctls:
+        if not any(
+            kind in own and row.name.startswith(prefix) for kind, prefix in _NAMESPACED_SYSCTLS
+        ):
             raise scene.refuse(
-                "keep the promises of its XML",
-                f"<{name}> limits, and virtlxc does not act on it",
-                f"take it out, or start with --ignore {name.rsplit('/', 1)[-1]}",
+                f"set {row.name}",
+                "it would change a setting of the host's, not one of the container's",
+                "take <virtlxc:sysctl> out, and set it on the host",
             )
 
 
@@ -181,10 +178,8 @@ def _shares(scene: Scene) -> None:
 
 def _cards(scene: Scene) -> None:
     links = network.links(scene)
-    for card, (host, guest) in zip(scene.domain.interfaces, links, strict=True):
+    for card, (host, guest) in zip(network.cards(scene), links, strict=True):
         step = f"attach {guest} to its bridge"
-        if card.script:
-            raise scene.refuse(step, "<script> is not supported", "take it out")
         if card.type == "network":
             _network(scene, step, card.source or "")
         elif card.type == "bridge" and card.source not in scene.start.bridges:
@@ -300,7 +295,6 @@ _REFUSALS: tuple[Callable[[Scene], None], ...] = (
     _kernel,
     _cgroup2,
     _protecting,
-    _unsupported,
     _root_type,
     _sources,
     _idmap,
@@ -309,6 +303,7 @@ _REFUSALS: tuple[Callable[[Scene], None], ...] = (
     _clock,
     _init,
     _systemd,
+    _sysctls,
     _limits,
 )
 
@@ -327,9 +322,5 @@ def _warnings(scene: Scene) -> Iterator[str]:
                 else ", without CAP_NET_ADMIN"
             )
         )
-    comfort = [item.path for item in kept(scene.domain) if not item.protects]
-    if comfort:
-        yield "kept without effect: " + ", ".join(comfort)
-    ignored = [item.path for item in kept(scene.domain) if item.protects]
-    if ignored:
-        yield "ignored, although they protect: " + ", ".join(ignored)
+    for item in unserved(scene.domain):
+        yield f"{item}, ignored" if item.protects else str(item)

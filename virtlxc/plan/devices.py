@@ -60,7 +60,7 @@ def make(scene: Scene) -> Iterator[Step]:
         kernel=_FREED,
     )
     for name in FOLDERS:
-        yield _node(name, "dir", f"/dev/{name}", owner | {"mode": 0o755})
+        yield _node(name, "dir", "where something is mounted", owner | {"mode": 0o755})
     for name, major, minor in NODES:
         numbers = {"mode": 0o666, "major": major, "minor": minor}
         yield _node(name, "c", f"character device {major}:{minor}", owner | numbers)
@@ -82,7 +82,7 @@ def console_files(scene: Scene) -> list[str]:
 
 def _node(name: str, kind: str, text: str, args: Args) -> Step:
     return Step(
-        name=f"make /dev/{name}",
+        name=f"make {'folder ' if kind == 'dir' else ''}/dev/{name}",
         side="controller",
         op="node",
         args={"key": "dev", "path": name, "kind": kind, **args},

@@ -215,7 +215,9 @@ def protect_kernel(scene: Scene) -> Iterator[Step]:
 def additions(scene: Scene) -> Iterator[Step]:
     """The other file systems, in the domain's order."""
     for filesystem in scene.domain.filesystems:
-        if filesystem.target == "/" or _skipped(scene, filesystem):
+        if filesystem.target == "/" or filesystem.type not in _ADD:
+            continue
+        if filesystem.type == "mount" and _skipped(scene, filesystem):
             continue
         yield from _ADD[filesystem.type](scene, filesystem)
 

@@ -11,16 +11,22 @@ from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Step, Undo
 
 NAME_MAX = 15  # IFNAMSIZ without the final NUL
+_TYPES = frozenset({"bridge", "network", "ethernet"})
 _WITH_LINK = "goes with the link"
 _WITH_NS = "goes with the network namespace"
 
 
+def cards(scene: Scene) -> tuple[Interface, ...]:
+    """Those of the domain's interfaces that can be made; others were refused, or are ignored."""
+    return tuple(card for card in scene.domain.interfaces if card.type in _TYPES)
+
+
 def links(scene: Scene) -> tuple[tuple[str, str], ...]:
-    """(name on the host, name inside) of each interface, in the domain's order."""
+    """(name on the host, name inside) of each card, in the domain's order."""
     return tuple(
         (_host_name(scene, index, card), guest)
         for index, (card, guest) in enumerate(
-            zip(scene.domain.interfaces, guest_names(scene.domain.interfaces), strict=True)
+            zip(cards(scene), guest_names(cards(scene)), strict=True)
         )
     )
 
@@ -65,7 +71,7 @@ def bridge_of(scene: Scene, card: Interface) -> str | None:
 
 
 def make(scene: Scene) -> Iterator[Step]:
-    for card, (host, guest) in zip(scene.domain.interfaces, links(scene), strict=True):
+    for card, (host, guest) in zip(cards(scene), links(scene), strict=True):
         bridge = bridge_of(scene, card)
         mac = host_mac(card, host)
         yield Step(
@@ -103,7 +109,7 @@ def configure(scene: Scene) -> Iterator[Step]:
         boot=True,
         kernel=_WITH_NS,
     )
-    for card, (_, guest) in zip(scene.domain.interfaces, links(scene), strict=True):
+    for card, (_, guest) in zip(cards(scene), links(scene), strict=True):
         yield from _addresses(guest, card.ips, "init", _WITH_NS)
         if card.link_state != "down":
             yield Step(

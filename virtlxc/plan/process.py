@@ -119,6 +119,10 @@ def identity(scene: Scene) -> Iterator[Step]:
     name = host_name(scene.domain.name)
     if name and "uts" not in scene.shares:
         yield _init("set the host name", "hostname", {"name": name}, name)
+
+
+def sysctls(scene: Scene) -> Iterator[Step]:
+    """Before /proc/sys becomes read-only; ``checks`` lets none of the host's through."""
     for row in scene.domain.container.sysctls:
         args = {"key": row.name.replace(".", "/"), "value": row.value}
         yield _init(f"set {row.name}", "sysctl", args, row.value, "goes with the namespace")
@@ -151,9 +155,14 @@ def rights(scene: Scene) -> Iterator[Step]:
 
 def _rlimits(scene: Scene) -> Iterator[Step]:
     for limit in scene.domain.container.rlimits:
-        soft, hard = (-1 if value is None else value for value in (limit.soft, limit.hard))
-        args = {"name": limit.name, "soft": soft, "hard": hard}
-        yield _init(f"limit {limit.name}", "rlimit", args, f"{soft} of {hard}")
+        args = {"name": limit.name, "soft": _number(limit.soft), "hard": _number(limit.hard)}
+        text = f"soft {limit.soft or 'as it is'}, hard {limit.hard or 'as it is'}"
+        yield _init(f"limit {limit.name}", "rlimit", args, text)
+
+
+def _number(limit: str | None) -> int | None:
+    """-1 is RLIM_INFINITY."""
+    return None if limit is None else -1 if limit == "unlimited" else int(limit)
 
 
 def kept_capabilities(scene: Scene) -> tuple[str, ...]:

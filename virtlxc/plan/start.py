@@ -120,6 +120,7 @@ def _inside(scene: Scene) -> Iterator[Step]:
     yield from consoles.attach(scene)
     yield from mounts.attach_run(scene)
     yield from hostroot.cover(scene)
+    yield from process.sysctls(scene)
     yield from mounts.protect_kernel(scene)
     yield from mounts.additions(scene)
     yield mounts.pivot(scene)

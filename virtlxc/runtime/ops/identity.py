@@ -37,12 +37,16 @@ def console(ctx: Context, *, path: str = "/dev/console", user: str | None = None
         os.close(tty)
 
 
-def rlimit(ctx: Context, *, name: str, soft: int, hard: int) -> None:
-    """Set a resource limit: "nofile", "core", ... (-1: unlimited)."""
+def rlimit(
+    ctx: Context, *, name: str, soft: int | None = None, hard: int | None = None
+) -> None:
+    """Set a resource limit: "nofile", "core", ... (-1: unlimited, null: as it is)."""
     number = getattr(resource, f"RLIMIT_{name.upper()}", None)
     if number is None:
         raise StepError(0, name, f"unknown resource limit '{name}'")
-    resource.setrlimit(number, (soft, hard))
+    old_soft, old_hard = resource.getrlimit(number)
+    new_hard = old_hard if hard is None else hard
+    resource.setrlimit(number, (old_soft if soft is None else soft, new_hard))
 
 
 def keyring(ctx: Context) -> None:
