@@ -8,7 +8,6 @@ must stay light.
 from __future__ import annotations
 
 import os
-import zlib
 
 ROOT_VARIABLE = "VIRTLXC_ROOT"
 
@@ -43,6 +42,8 @@ class Paths:
         """
         if self.root == "/":
             return ""
+        import zlib
+
         return f"{zlib.crc32(self.root.encode()) & 0xFFFF:04x}"
 
     def domain_xml(self, name: str) -> str:

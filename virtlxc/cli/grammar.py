@@ -1,8 +1,8 @@
 """virsh's grammar: what an option and a command are, and how words become arguments.
 
 An option is given as ``--name value``, ``--name=value`` or, unless it is a flag or ``named``, by
-its place among the words. After ``--`` every word is a value. This module is on the start-up path of
-the command: it must stay light.
+its place among the words. After ``--`` every word is a value. This module is on the start-up path
+of the command: it must stay light.
 """
 
 from __future__ import annotations
