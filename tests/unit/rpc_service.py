@@ -45,7 +45,7 @@ class Service:
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(20)
 
     def stop(self) -> None:
-        self.on_loop(self.server.stop)
+        self.on_loop(self.server.stop)  # Stopping twice is allowed.
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(20)
         self.loop.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _socket
 import os
 from struct import Struct
+from time import monotonic
 
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.rpc import wire
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SYSTEM_PATH = "lxc:///system"
 READ_ONLY = 1
 _READ_SIZE = 65536
+_ADDRESS_MAX = 107
 _INT = Struct("i")
 
 
@@ -105,10 +107,11 @@ class Connection:
 
     def next_event(self, timeout: float | None = None) -> Event | None:
         """The next event; None when none came within ``timeout`` seconds (None: wait forever)."""
+        end = None if timeout is None else monotonic() + timeout
         while not self._events:
-            if not self._complete() and timeout is not None and not self._readable(timeout):
+            # Other packets may come in between: they do not give it more time.
+            if not self.pump(None if end is None else max(0.0, end - monotonic())):
                 return None
-            self._take(self._packet())
         return self._events.pop(0)
 
     def has_input(self) -> bool:
@@ -314,12 +317,13 @@ class Stream:
 
         Raises RemoteError when the daemon gave the stream up.
         """
+        end = None if timeout is None else monotonic() + timeout
         while not self._chunks:
             if self._error is not None:
                 raise self._error
             if self.ended:
                 return b""
-            if not self.connection.pump(timeout):
+            if not self.connection.pump(None if end is None else max(0.0, end - monotonic())):
                 return None
         return self._chunks.pop(0)
 
@@ -408,17 +412,23 @@ _MENDS = {
 def _connect(path: str) -> _socket.socket:
     made = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
-        made.connect(path)
+        if len(os.fsencode(path)) > _ADDRESS_MAX:
+            # The folder's descriptor stands for its path, which is too long for an address.
+            folder = os.open(os.path.dirname(path), os.O_PATH | os.O_CLOEXEC)
+            try:
+                made.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
+            finally:
+                os.close(folder)
+        else:
+            made.connect(path)
     except OSError as error:
         made.close()
         reason = os.strerror(error.errno) if error.errno else str(error)
         mend = _MENDS.get(error.errno or 0)
         text = f"Failed to connect socket to '{path}': {reason}"
-        failure = VirtlxcError(
-            f"{text} ({mend})" if mend else text, Code.SYSTEM_ERROR, From.RPC
-        )
-        failure.__cause__ = error
-        raise failure from error
+        if mend:
+            text = f"{text} ({mend})"
+        raise VirtlxcError(text, Code.SYSTEM_ERROR, From.RPC) from error
     return made
 
 

@@ -21,6 +21,18 @@ def connect_get_capabilities(call: Call) -> str:
     return call.driver.host.capabilities()
 
 
+@handles("CONNECT_GET_DOMAIN_CAPABILITIES", flags=0)
+def connect_get_domain_capabilities(
+    call: Call,
+    emulatorbin: str | None,
+    arch: str | None,
+    machine: str | None,
+    virttype: str | None,
+    flags: int,
+) -> str:
+    return call.driver.host.domain_capabilities(emulatorbin, arch, machine, virttype)
+
+
 @handles("NODE_GET_INFO", fast=True)
 def node_get_info(call: Call) -> tuple[str, int, int, int, int, int, int, int]:
     return call.driver.host.node_info()
