@@ -10,8 +10,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from virtlxc.model.network import DhcpHost, DhcpRange, DnsSrv, Lease, Network, NetworkIp
+from virtlxc.model.network import DhcpHost, DnsSrv, Lease, Network, NetworkIp
 
+MOST_LEASES = 1 << 20
 UNITS = {"seconds": "s", "minutes": "m", "hours": "h"}
 
 
@@ -123,15 +124,15 @@ def _srv_line(srv: DnsSrv) -> str:
 
 def _dhcp_lines(network: Network, files: Files) -> Iterator[str]:
     serving = [ip for ip in network.ips if ip.dhcp]
-    most = 0
     for ip in serving:
         yield from _ip_lines(ip)
-        most += sum(_size(pool) for pool in ip.ranges)
     if serving:
         yield "dhcp-authoritative"
-        # Far beyond any real pool the number says nothing, and dnsmasq's counter is an int.
-        if 0 < most < 1 << 30:
-            yield f"dhcp-lease-max={most + sum(len(ip.hosts) for ip in serving)}"
+        # Every new guest would wait three seconds for the answer to a ping that has none.
+        yield "no-ping"
+        # As many as there can be: a number that hosts added later do not change.
+        most = sum(min(ip.interface.network.num_addresses, MOST_LEASES) for ip in serving)
+        yield f"dhcp-lease-max={most}"
         yield f"dhcp-leasefile={files.leases}"
         yield f"dhcp-hostsfile={files.dhcp_hosts}"
     if any(ip.interface.version == 6 for ip in serving):
@@ -163,10 +164,6 @@ def _ip_lines(ip: NetworkIp) -> Iterator[str]:
     if ip.interface.version == 4:
         # Some clients do not understand options that are put into the file and server name fields.
         yield "dhcp-no-override"
-
-
-def _size(pool: DhcpRange) -> int:
-    return int(ipaddress.ip_address(pool.end)) - int(ipaddress.ip_address(pool.start)) + 1
 
 
 def _lease(lease: Lease | None) -> str:

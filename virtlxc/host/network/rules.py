@@ -41,7 +41,9 @@ def ruleset(networks: Iterable[Network], instance: str = "") -> str:
         return text
     chains = (
         ("dhcp_checksum", "type filter hook postrouting priority mangle", _checksum_rules),
-        ("forward", "type filter hook forward priority filter", _forward_rules),
+        # Two base chains: a packet from one network to another must be let out and let in.
+        ("guest_in", "type filter hook forward priority filter", _in_rules),
+        ("guest_out", "type filter hook forward priority filter + 1", _out_rules),
         ("nat", "type nat hook postrouting priority srcnat", _nat_rules),
     )
     text += f"table inet {table} {{\n"
@@ -60,24 +62,29 @@ def _checksum_rules(network: Network) -> Iterator[str]:
         yield f'oifname "{network.bridge.name}" udp dport 68 udp checksum set 0'
 
 
-def _forward_rules(network: Network) -> Iterator[str]:
+def _in_rules(network: Network) -> Iterator[str]:
+    """What may reach guests from elsewhere: with NAT, answers only. So networks with NAT are closed
+    to each other, too."""
     bridge = f'"{network.bridge.name}"'
     yield f"iifname {bridge} oifname {bridge} accept"
-    if network.mode == "none":
-        yield f"oifname {bridge} reject"
-        yield f"iifname {bridge} reject"
-        return
-    out, back = _devices(network, "oifname"), _devices(network, "iifname")
-    for subnet in _routed(network):
-        family = FAMILY[subnet.version]
-        answers = (
-            " ct state established,related"
-            if network.mode == "nat" and _translated(network, subnet.version)
-            else ""
-        )
-        yield f"{back}oifname {bridge} {family} daddr {subnet}{answers} accept"
-        yield f"iifname {bridge} {out}{family} saddr {subnet} accept"
+    if network.mode != "none":
+        back = _devices(network, "iifname")
+        for subnet in _routed(network):
+            answers = network.mode == "nat" and _translated(network, subnet.version)
+            known = " ct state established,related" if answers else ""
+            target = f"{FAMILY[subnet.version]} daddr {subnet}"
+            yield f"{back}oifname {bridge} {target}{known} accept"
     yield f"oifname {bridge} reject"
+
+
+def _out_rules(network: Network) -> Iterator[str]:
+    """What guests may send elsewhere: packets that carry an address of their network."""
+    bridge = f'"{network.bridge.name}"'
+    yield f"iifname {bridge} oifname {bridge} accept"
+    if network.mode != "none":
+        out = _devices(network, "oifname")
+        for subnet in _routed(network):
+            yield f"iifname {bridge} {out}{FAMILY[subnet.version]} saddr {subnet} accept"
     yield f"iifname {bridge} reject"
 
 

@@ -1,0 +1,557 @@
+"""Virtual networks on the real kernel: bridges, DHCP, NAT, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import wait_for
+from tests.host.netlab import Peer, ip, own_network, run, take_lease
+from virtlxc.driver.events import Event, EventBus, NetworkLifecycle
+from virtlxc.driver.network_state import NetworkEvent, NetworkRef
+from virtlxc.driver.networks import Networks
+from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host import programs
+from virtlxc.host.network import perform, plan, process
+from virtlxc.host.network.facts import read_facts
+from virtlxc.paths import Paths
+
+pytestmark = pytest.mark.host
+
+
+class Host:
+    """One instance's networks in a namespace of the test's own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths = Paths(str(root))
+        self.events: list[tuple[str, int]] = []
+        self.networks = self.daemon()
+        self.peers: list[Peer] = []
+
+    def daemon(self) -> Networks:
+        """The networks as a daemon that starts now sees them."""
+        bus = EventBus()
+        bus.subscribe(self._heard)
+        networks = Networks(self.paths, bus)
+        networks.load()
+        return networks
+
+    def _heard(self, event: Event) -> None:
+        assert isinstance(event, NetworkLifecycle)
+        self.events.append((event.network[0], event.event))
+
+    def guest(self, bridge: str, mac: str | None = None) -> Peer:
+        self.peers.append(Peer(f"guest{len(self.peers)}", bridge=bridge, mac=mac))
+        return self.peers[-1]
+
+    def outside(self) -> Peer:
+        """A world behind the host's uplink: 203.0.113.2, which knows no way back to guests."""
+        peer = Peer("uplink")
+        self.peers.append(peer)
+        ip("addr", "add", "203.0.113.1/24", "dev", "uplink")
+        ip("route", "add", "default", "via", "203.0.113.2")
+        peer.run("ip", "addr", "add", "203.0.113.2/24", "dev", "eth0").ok()
+        return peer
+
+    @property
+    def default(self) -> NetworkRef:
+        return self.networks.lookup_name("default")
+
+    def conf(self, ref: NetworkRef) -> str:
+        return f"{self.paths.run}/network/{ref.uuid_text}.conf"
+
+    def dnsmasq(self, ref: NetworkRef) -> int | None:
+        return process.find(self.conf(ref), "/nonexistent")
+
+    def close(self) -> None:
+        for ref in self.networks.list_all():
+            if self.networks.is_active(ref):
+                self.networks.destroy(ref)
+        for peer in self.peers:
+            peer.close()
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    root = Path(tempfile.mkdtemp(prefix="vln", dir="/tmp"))
+    root.chmod(0o755)
+    with own_network():
+        made = Host(root)
+        try:
+            yield made
+        finally:
+            made.close()
+            left = leftovers(made)
+            shutil.rmtree(root)
+    assert left == []
+
+
+def leftovers(host: Host) -> list[str]:
+    """What of networks is in this namespace and in the instance's live state."""
+    links = [line.split(": ")[1] for line in ip("-o", "link").splitlines()]
+    found = [name for name in links if name.startswith("virbr")]
+    found += [line for line in run("nft", "list", "tables").splitlines() if "virtlxc" in line]
+    folder = Path(host.paths.run) / "network"
+    found += [str(path) for path in folder.iterdir()]
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and str(folder) in (entry / "cmdline").read_text():
+                found.append(f"process {entry.name}")
+        except OSError:
+            continue
+    return found
+
+
+NETWORK = """\
+<network><name>{name}</name>{forward}<bridge stp='off'/>
+<ip address='{net}.1' prefix='24'><dhcp><range start='{net}.2' end='{net}.99'/></dhcp></ip>
+</network>"""
+
+
+def xml(name: str, net: str, mode: str = "") -> str:
+    forward = f"<forward mode='{mode}'/>" if mode else ""
+    return NETWORK.format(name=name, net=net, forward=forward)
+
+
+# --- the way through
+
+
+@pytest.mark.kernel
+def test_default_network_gives_a_lease_a_name_and_a_way_out(host: Host, tmp_path: Path) -> None:
+    outside = host.outside()
+    assert host.networks.start(host.default) == ()
+    bridge = host.networks.bridge_name(host.default)
+    guest = host.guest(bridge, "52:54:00:00:00:07")
+    line = take_lease(guest, tmp_path, "web1")
+    (lease,) = host.networks.dhcp_leases(host.default)
+    assert line == f"lease {lease.ipaddr} router 192.168.122.1 dns 192.168.122.1"
+    assert (lease.mac, lease.hostname, lease.prefix, lease.type, lease.iface) == (
+        "52:54:00:00:00:07",
+        "web1",
+        24,
+        0,
+        bridge,
+    )
+    assert abs(lease.expirytime - time.time() - 3600) < 60
+    assert host.networks.dhcp_leases(host.default, "52:54:00:00:00:08") == []
+    asked = guest.run("busybox", "nslookup", "-type=a", "web1", "192.168.122.1").ok()
+    assert lease.ipaddr in asked
+    # The outside has no route back: an answer can only come to the host's own address.
+    guest.run("busybox", "ping", "-c", "1", "-W", "3", "203.0.113.2").ok()
+    outside.run("ip", "route", "add", "192.168.122.0/24", "via", "203.0.113.1").ok()
+    assert (
+        "100% packet loss"
+        in outside.run("busybox", "ping", "-c", "1", "-W", "1", lease.ipaddr).stdout
+    )
+
+
+# Prints the address and port of the first to connect.
+SERVER = """
+import socket
+s = socket.create_server(("203.0.113.2", 7777))
+print("ready", flush=True)
+print(*s.accept()[1])
+"""
+CLIENT = """
+import socket
+s = socket.socket()
+s.bind(("", 500))
+s.connect(("203.0.113.2", 7777))
+"""
+
+
+def test_nat_hides_the_guest_behind_the_host(host: Host, tmp_path: Path) -> None:
+    outside = host.outside()
+    host.networks.start(host.default)
+    guest = host.guest(host.networks.bridge_name(host.default))
+    take_lease(guest, tmp_path)
+    server = outside.spaces.popen(["python3", "-c", SERVER], stdout=subprocess.PIPE)
+    assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+    guest.run("python3", "-c", CLIENT).ok()
+    address, port = server.communicate(timeout=20)[0].split()
+    assert address == b"203.0.113.1"
+    assert int(port) >= 1024, "a guest cannot take the host's reserved ports"
+
+
+def test_dhcp_answers_carry_no_half_made_checksum(host: Host, tmp_path: Path) -> None:
+    host.networks.start(host.default)
+    guest = host.guest(host.networks.bridge_name(host.default))
+    catcher = guest.spaces.popen(["python3", "-c", CATCH], stdout=subprocess.PIPE)
+    assert catcher.stdout is not None
+    assert catcher.stdout.readline() == b"ready\n"
+    take_lease(guest, tmp_path)
+    out, _ = catcher.communicate(timeout=20)
+    assert out.strip() == b"0"
+
+
+# Prints the UDP checksum of the first packet to port 68.
+CATCH = """
+import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+print("ready", flush=True)
+while True:
+    data = s.recv(2000)
+    head = (data[0] & 15) * 4
+    if data[9] == 17 and data[head + 2 : head + 4] == bytes((0, 68)):
+        print(int.from_bytes(data[head + 6 : head + 8], "big"))
+        break
+"""
+
+
+def test_routed_network_is_reached_from_outside(host: Host, tmp_path: Path) -> None:
+    outside = host.outside()
+    ref = host.networks.define(xml("lan", "10.77.0", "route"))
+    host.networks.start(ref)
+    guest = host.guest(host.networks.bridge_name(ref))
+    address = take_lease(guest, tmp_path).split()[1]
+    outside.run("ip", "route", "add", "10.77.0.0/24", "via", "203.0.113.1").ok()
+    outside.run("busybox", "ping", "-c", "1", "-W", "3", address).ok()
+    guest.run("busybox", "ping", "-c", "1", "-W", "3", "203.0.113.2").ok()
+
+
+def test_isolated_network_leads_nowhere(host: Host, tmp_path: Path) -> None:
+    host.outside()
+    host.networks.start(host.default)  # which switches forwarding on
+    ref = host.networks.define(xml("alone", "10.78.0"))
+    host.networks.start(ref)
+    bridge = host.networks.bridge_name(ref)
+    one, two = host.guest(bridge), host.guest(bridge)
+    assert take_lease(one, tmp_path).split()[2:4] == ["router", "dns"]
+    address = take_lease(two, tmp_path).split()[1]
+    one.run("busybox", "ping", "-c", "1", "-W", "3", address).ok()
+    one.run("ip", "route", "add", "default", "via", "10.78.0.1").ok()
+    assert one.run("busybox", "ping", "-c", "1", "-W", "1", "203.0.113.2").code != 0
+
+
+def test_networks_with_nat_are_closed_to_each_other(host: Host, tmp_path: Path) -> None:
+    host.networks.start(host.default)
+    ref = host.networks.define(xml("zz", "10.79.0", "nat"))
+    host.networks.start(ref)
+    one = host.guest(host.networks.bridge_name(host.default))
+    two = host.guest(host.networks.bridge_name(ref))
+    first = take_lease(one, tmp_path).split()[1]
+    second = take_lease(two, tmp_path).split()[1]
+    assert one.run("busybox", "ping", "-c", "1", "-W", "1", second).code != 0
+    assert two.run("busybox", "ping", "-c", "1", "-W", "1", first).code != 0
+
+
+def test_bridge_of_others_is_used_and_left_alone(host: Host) -> None:
+    text = "<network><name>lan</name><forward mode='bridge'/><bridge name='br7'/></network>"
+    ref = host.networks.define(text)
+    with pytest.raises(VirtlxcError) as caught:
+        host.networks.start(ref)
+    assert caught.value.message == (
+        "cannot start network 'lan': there is no bridge 'br7' (create it: ip link add br7 type "
+        "bridge)"
+    )
+    ip("link", "add", "br7", "type", "bridge")
+    assert host.networks.ready("lan") == "br7"
+    host.networks = host.daemon()
+    assert host.networks.is_active(ref)
+    host.networks.destroy(ref)
+    ip("link", "show", "br7")
+
+
+# --- definitions
+
+
+def test_default_is_made_once(host: Host) -> None:
+    text = host.networks.xml(host.default)
+    assert f"<bridge name='virbr{host.paths.instance}-0' stp='off' delay='0'/>" in text
+    assert "<ip address='192.168.122.1' netmask='255.255.255.0'>" in text
+    assert host.daemon().xml(host.default) == text
+    host.networks.undefine(host.default)
+    again = host.daemon()
+    assert again.list_all() == []
+
+
+def test_default_takes_the_first_free_subnet(host: Host) -> None:
+    host.networks.undefine(host.default)
+    Path(f"{host.paths.lib}/network/default-was-made").unlink()
+    ip("link", "add", "x0", "type", "bridge")
+    ip("addr", "add", "192.168.122.200/29", "dev", "x0")
+    ip("link", "set", "x0", "up")
+    host.networks = host.daemon()
+    assert "<ip address='192.168.123.1'" in host.networks.xml(host.default)
+
+
+def test_lifecycle_and_events(host: Host) -> None:
+    networks = host.networks
+    host.events.clear()
+    ref = networks.define(xml("n", "10.80.0", "nat"))
+    text = networks.xml(ref)
+    assert networks.define(text) == ref and networks.xml(ref) == text
+    assert not networks.autostart(ref)
+    networks.set_autostart(ref, True)
+    assert host.daemon().autostart(ref)
+    assert [one.name for one in networks.list_all(2)] == []
+    networks.start(ref)
+    assert [one.name for one in networks.list_all(2)] == ["n"]
+    with pytest.raises(VirtlxcError, match="network is already active"):
+        networks.start(ref)
+    networks.undefine(ref)
+    assert not networks.is_persistent(ref) and networks.is_active(ref)
+    networks.destroy(ref)
+    with pytest.raises(VirtlxcError) as caught:
+        networks.lookup_name("n")
+    assert caught.value.code == Code.NO_NETWORK
+    assert host.events == [
+        ("n", NetworkEvent.DEFINED),
+        ("n", NetworkEvent.DEFINED),
+        ("n", NetworkEvent.STARTED),
+        ("n", NetworkEvent.UNDEFINED),
+        ("n", NetworkEvent.STOPPED),
+    ]
+
+
+def test_transient_network(host: Host) -> None:
+    ref = host.networks.create(xml("t", "10.81.0", "nat"))
+    assert host.networks.is_active(ref) and not host.networks.is_persistent(ref)
+    host.networks = host.daemon()
+    assert host.networks.is_active(ref)
+    host.networks.destroy(ref)
+    assert "t" not in [one.name for one in host.networks.list_all()]
+
+
+def test_names_and_uuids_are_unique(host: Host) -> None:
+    ref = host.networks.define(xml("n", "10.82.0"))
+    other = "<uuid>00000000-0000-4000-8000-000000000001</uuid>"
+    with pytest.raises(VirtlxcError, match="network 'n' already exists with uuid"):
+        host.networks.define(xml("n", "10.82.0").replace("<bridge", other + "<bridge"))
+    same = f"<uuid>{ref.uuid_text}</uuid>"
+    with pytest.raises(VirtlxcError, match="network 'n' is already defined with uuid"):
+        host.networks.define(xml("m", "10.82.0").replace("<bridge", same + "<bridge"))
+
+
+def test_update_gives_a_guest_a_fixed_address(host: Host, tmp_path: Path) -> None:
+    host.networks.start(host.default)
+    before = host.dnsmasq(host.default)
+    host.networks.update(
+        *(host.default, 3, 4, -1),
+        "<host mac='52:54:00:00:00:09' name='fixed' ip='192.168.122.77'/>",
+        3,
+    )
+    assert host.dnsmasq(host.default) == before, "a host's change needs no new process"
+    guest = host.guest(host.networks.bridge_name(host.default), "52:54:00:00:00:09")
+    assert take_lease(guest, tmp_path).split()[1] == "192.168.122.77"
+    assert "ip='192.168.122.77'" in host.networks.xml(host.default, 1)
+    with pytest.raises(VirtlxcError, match="existing ip-dhcp-host that matches"):
+        host.networks.update(host.default, 3, 4, -1, "<host mac='52:54:00:00:00:09'/>", 1)
+
+
+# --- what can be in the way
+
+
+def test_taken_bridge_and_subnet_name_the_holder(host: Host) -> None:
+    bridge = host.networks.bridge_name(host.default)
+    ip("link", "add", bridge, "type", "bridge")
+    with pytest.raises(VirtlxcError, match=f"create bridge '{bridge}': the name is taken by a bri"):
+        host.networks.start(host.default)
+    ip("link", "delete", bridge)
+    ip("link", "add", "x0", "type", "bridge")
+    ip("addr", "add", "192.168.122.9/24", "dev", "x0")
+    with pytest.raises(VirtlxcError, match=r"taken by interface 'x0' \(192.168.122.9/24\)"):
+        host.networks.start(host.default)
+    assert leftovers(host) == []
+
+
+@pytest.mark.parametrize("missing", ["nft", "dnsmasq"])
+def test_missing_program_names_its_package(
+    host: Host, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in {"nft", "dnsmasq"} - {missing}:
+        (folder / name).symlink_to(str(programs.find(name)))
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(folder))
+        patch.setattr(programs, "EXTRA_FOLDERS", ())
+        with pytest.raises(VirtlxcError) as caught:
+            host.networks.start(host.default)
+    what, package = {
+        "nft": ("firewall rules", "nftables"),
+        "dnsmasq": ("DHCP and DNS", "dnsmasq-base"),
+    }[missing]
+    assert caught.value.message.startswith(
+        f"cannot start network 'default': {what}: there is no program '{missing}' (install it: "
+        f"apt install {package}, dnf install "
+    )
+    assert leftovers(host) == []
+
+
+def test_address_in_use_for_dns_says_who_to_look_for(host: Host) -> None:
+    holder = "import socket,time; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+    holder += "s.bind(('', 53)); print('x', flush=True); time.sleep(60)"
+    other = subprocess.Popen(["python3", "-c", holder], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(VirtlxcError, match=r"start dnsmasq: .*ddress already in use.*ss -lunp"):
+            host.networks.start(host.default)
+    finally:
+        other.kill()
+        other.communicate()
+    assert leftovers(host) == []
+
+
+DROPPING = """
+table inet mine {
+  chain across {
+    type filter hook forward priority 0; policy drop;
+    ct state invalid drop
+  }
+  chain arriving {
+    type filter hook input priority 0; policy drop;
+    iifname "lo" accept
+  }
+}
+"""
+
+
+def test_dropping_firewall_is_named_and_its_mend_works(host: Host, tmp_path: Path) -> None:
+    outside = host.outside()
+    run("nft", "-f", "-", input=DROPPING)
+    warnings = host.networks.start(host.default)
+    assert len(warnings) == 2
+    assert "table inet mine, chain arriving) drops DHCP and DNS from its guests" in warnings[0]
+    assert "table inet mine, chain across) drops its guests' traffic to the outside" in warnings[1]
+    assert host.networks.messages(host.default) == warnings
+    for warning in warnings:
+        run("sh", "-c", warning.partition("let it pass with: ")[2])
+    guest = host.guest(host.networks.bridge_name(host.default))
+    take_lease(guest, tmp_path)
+    guest.run("busybox", "ping", "-c", "1", "-W", "3", "203.0.113.2").ok()
+    host.networks.destroy(host.default)
+    assert host.networks.start(host.default) == ()
+    outside.run("true").ok()
+
+
+def test_unsupported_mode_says_what_to_use(host: Host) -> None:
+    ref = host.networks.define(
+        "<network><name>v</name><forward mode='vepa'><interface dev='eth0'/></forward></network>"
+    )
+    with pytest.raises(VirtlxcError, match=r"<forward mode='vepa'> is not supported for contain"):
+        host.networks.start(ref)
+
+
+def test_limit_that_would_not_hold_is_refused(host: Host) -> None:
+    limit = "<bandwidth><inbound average='10'/></bandwidth>"
+    ref = host.networks.define(xml("b", "10.83.0").replace("<ip", limit + "<ip"))
+    with pytest.raises(VirtlxcError, match="<bandwidth> would not be in force"):
+        host.networks.start(ref)
+
+
+def test_unknown_network_lists_those_that_are(host: Host) -> None:
+    with pytest.raises(VirtlxcError, match=r"there is no network 'x' \(there is: 'default'; defin"):
+        host.networks.ready("x")
+
+
+# --- crashes
+
+
+def test_a_failure_after_every_step_leaves_nothing(host: Host) -> None:
+    network = host.networks.view(host.default).current
+    tools = plan.Tools(
+        files=host.networks._store.dnsmasq_files(network.uuid),
+        nft=programs.require("nft", "test"),
+        dnsmasq=programs.require("dnsmasq", "test"),
+        user="nobody",
+        instance=host.paths.instance,
+    )
+    fault = plan.Step(
+        name="fault",
+        op="write",
+        args={"path": "/nonexistent/x", "data": ""},
+        text="fails",
+        ends="never",
+    )
+    facts = read_facts()
+    steps = plan.plan_start(network, facts, (), tools)
+    for after in range(len(steps) + 1):
+        with pytest.raises(VirtlxcError, match="No such file or directory"):
+            perform.perform([*steps[:after], fault])
+        assert leftovers(host) == [], f"after {after} steps"
+        assert read_facts().forwarding == facts.forwarding
+
+
+def test_next_daemon_finds_it_running(host: Host) -> None:
+    host.networks.start(host.default)
+    before = host.dnsmasq(host.default)
+    assert before is not None
+    host.networks = host.daemon()
+    assert host.networks.is_active(host.default)
+    assert host.dnsmasq(host.default) == before
+    with pytest.raises(VirtlxcError, match="already active"):
+        host.networks.start(host.default)
+
+
+def test_next_daemon_replaces_a_dead_dnsmasq(host: Host, tmp_path: Path) -> None:
+    host.networks.start(host.default)
+    before = host.dnsmasq(host.default)
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    wait_for("its end", lambda: host.dnsmasq(host.default) is None)
+    host.networks = host.daemon()
+    after = host.dnsmasq(host.default)
+    assert after not in (None, before)
+    take_lease(host.guest(host.networks.bridge_name(host.default)), tmp_path)
+
+
+@pytest.mark.parametrize("state", ["starting", "stopping"])
+def test_next_daemon_ends_what_was_cut_off(host: Host, state: str) -> None:
+    host.networks.start(host.default)
+    live = Path(host.paths.run) / "network" / f"{host.default.uuid_text}.json"
+    live.write_text(live.read_text().replace('"state":"active"', f'"state":"{state}"'))
+    host.networks = host.daemon()
+    assert not host.networks.is_active(host.default)
+    assert leftovers(host) == []
+    host.networks.start(host.default)
+
+
+def test_state_of_another_boot_is_forgotten(host: Host) -> None:
+    host.networks.start(host.default)
+    live = Path(host.paths.run) / "network" / f"{host.default.uuid_text}.json"
+    text = live.read_text()
+    host.networks.destroy(host.default)
+    start = text.index('"boot_id":"') + len('"boot_id":"')
+    live.write_text(text[:start] + "x" * 36 + text[start + 36 :])
+    host.networks = host.daemon()
+    assert not host.networks.is_active(host.default)
+    assert leftovers(host) == []
+
+
+def test_a_bridge_deleted_by_others_ends_the_network(host: Host) -> None:
+    host.networks.start(host.default)
+    ip("link", "delete", host.networks.bridge_name(host.default))
+    host.networks = host.daemon()
+    assert not host.networks.is_active(host.default)
+    assert leftovers(host) == []
+
+
+def test_stop_does_not_touch_anothers_bridge_of_the_same_name(host: Host) -> None:
+    host.networks.start(host.default)
+    bridge = host.networks.bridge_name(host.default)
+    ip("link", "delete", bridge)
+    ip("link", "add", bridge, "type", "bridge")
+    host.networks.destroy(host.default)
+    ip("link", "show", bridge)
+    ip("link", "delete", bridge)
+
+
+def test_two_networks_share_the_table_and_stop_apart(host: Host) -> None:
+    ref = host.networks.define(xml("two", "10.84.0", "nat"))
+    host.networks.start(host.default)
+    host.networks.start(ref)
+    host.networks.destroy(host.default)
+    table = run("nft", "list", "table", "inet", f"virtlxc_{host.paths.instance}")
+    assert "10.84.0.0/24" in table and "192.168.122.0/24" not in table
+    assert host.dnsmasq(ref) is not None
