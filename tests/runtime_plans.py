@@ -124,8 +124,12 @@ def make_plan(
         *_processes(ground, shift, v1, two_forks),
         *(_link(ground, bridge) if bridge else []),
         *_mounts(ground, shift, consoles, userns),
-        _step("stage", "unshare", called="unshare-cgroup",
-              flags=["cgroup", "pid"] if two_forks else ["cgroup"]),
+        _step(
+            "stage",
+            "unshare",
+            called="unshare-cgroup",
+            flags=["cgroup", "pid"] if two_forks else ["cgroup"],
+        ),
         _step("stage", "fork-init"),
         *_inside(name, argv, consoles, links),
     ]
@@ -153,7 +157,7 @@ def _once(ground: Ground, name: str, v1: bool) -> list[Step]:
     for mount in [ground.v2, *(ground.v1 if v1 else ())]:
         leaf = [ground.leaf] if mount != ground.v2 else []
         for path in (*leaf, f"{ground.leaf}/payload", f"{ground.leaf}/payload/init"):
-            where = {"mount": mount, "path": path}
+            where: Step = {"mount": mount, "path": path}
             undo = {"op": "cgroup-rmdir", "args": where}
             steps.append(_step("controller", "cgroup-mkdir", undo=undo, **where))
             if mount.endswith("cpuset"):
@@ -166,7 +170,7 @@ def _born(ground: Ground) -> list[Step]:
     """The cgroups that are there before the controller is; they go when it has gone."""
     steps = []
     for path in (ground.leaf, f"{ground.leaf}/supervisor"):
-        where = {"mount": ground.v2, "path": path}
+        where: Step = {"mount": ground.v2, "path": path}
         undo = {"op": "cgroup-rmdir", "args": where, "late": True}
         steps.append(_step("daemon", "cgroup-mkdir", undo=undo, **where))
     return steps
@@ -220,25 +224,80 @@ def _link(ground: Ground, bridge: str) -> list[Step]:
 
 def _mounts(ground: Ground, shift: int, consoles: int, userns: bool) -> list[Step]:
     pts = [["newinstance"], ["ptmxmode", "0666"], ["mode", "0620"], ["gid", str(shift + 5)]]
-    own = {"uid": shift, "gid": shift}
+    own: Step = {"uid": shift, "gid": shift}
     steps = [
         _step("controller", "open-tree", key="root", path=str(ground.root)),
         *([_step("controller", "mount-attr", key="root", idmap="userns")] if userns else []),
-        _step("controller", "new-mount", called="new-dev", key="dev", fstype="tmpfs",
-              options=[["mode", "755"], ["size", "512k"], *([["uid", str(shift)], ["gid", str(shift)]])],
-              attrs=["nosuid"]),
-        *(_step("controller", "node", called=f"node-{node}", key="dev", path=node, kind="c",
-                mode=0o666, major=major, minor=minor, **own) for node, major, minor in NODES),
+        _step(
+            "controller",
+            "new-mount",
+            called="new-dev",
+            key="dev",
+            fstype="tmpfs",
+            options=[
+                ["mode", "755"],
+                ["size", "512k"],
+                *([["uid", str(shift)], ["gid", str(shift)]]),
+            ],
+            attrs=["nosuid"],
+        ),
+        *(
+            _step(
+                "controller",
+                "node",
+                called=f"node-{node}",
+                key="dev",
+                path=node,
+                kind="c",
+                mode=0o666,
+                major=major,
+                minor=minor,
+                **own,
+            )
+            for node, major, minor in NODES
+        ),
         _step("controller", "node", called="node-pts", key="dev", path="pts", kind="dir", **own),
-        _step("controller", "node", called="node-ptmx", key="dev", path="ptmx", kind="link",
-              target="pts/ptmx"),
-        _step("controller", "node", called="node-console", key="dev", path="console", kind="file", **own),
-        *(_step("controller", "node", called=f"node-tty{n}", key="dev", path=f"tty{n}", kind="file", **own)
-          for n in range(1, consoles + 1)),
-        _step("controller", "new-mount", called="new-pts", key="devpts", fstype="devpts", options=pts,
-              attrs=["nosuid", "noexec"]),
+        _step(
+            "controller",
+            "node",
+            called="node-ptmx",
+            key="dev",
+            path="ptmx",
+            kind="link",
+            target="pts/ptmx",
+        ),
+        _step(
+            "controller",
+            "node",
+            called="node-console",
+            key="dev",
+            path="console",
+            kind="file",
+            **own,
+        ),
+        *(
+            _step(
+                "controller",
+                "node",
+                called=f"node-tty{n}",
+                key="dev",
+                path=f"tty{n}",
+                kind="file",
+                **own,
+            )
+            for n in range(1, consoles + 1)
+        ),
+        _step(
+            "controller",
+            "new-mount",
+            called="new-pts",
+            key="devpts",
+            fstype="devpts",
+            options=pts,
+            attrs=["nosuid", "noexec"],
+        ),
         _step("controller", "ptys", key="devpts", count=consoles, uid=shift, gid=shift + 5),
-    ]  # fmt: skip
+    ]
     return [_boot(made) for made in steps]
 
 
@@ -248,12 +307,39 @@ def _inside(name: str, argv: list[str], consoles: int, links: bool) -> list[Step
     return [
         _step("init", "private-mounts"),
         _step("init", "attach-root"),
-        _step("init", "mount", called="mount-proc", fstype="proc", source="proc", target="/proc", attrs=safe),
-        _step("init", "mount", called="mount-sys", fstype="sysfs", source="sysfs", target="/sys", attrs=[*safe, "ro"]),
+        _step(
+            "init",
+            "mount",
+            called="mount-proc",
+            fstype="proc",
+            source="proc",
+            target="/proc",
+            attrs=safe,
+        ),
+        _step(
+            "init",
+            "mount",
+            called="mount-sys",
+            fstype="sysfs",
+            source="sysfs",
+            target="/sys",
+            attrs=[*safe, "ro"],
+        ),
         _step("init", "attach", called="attach-dev", key="dev", target="/dev", nosymlinks=True),
-        _step("init", "attach", called="attach-pts", key="devpts", target="/dev/pts", nosymlinks=True),
-        *(_step("init", "bind-inside", called=f"bind-{to}", source=f"/dev/pts/{n}", target=f"/dev/{to}",
-                nosymlinks=True) for to, n in pairs),
+        _step(
+            "init", "attach", called="attach-pts", key="devpts", target="/dev/pts", nosymlinks=True
+        ),
+        *(
+            _step(
+                "init",
+                "bind-inside",
+                called=f"bind-{to}",
+                source=f"/dev/pts/{n}",
+                target=f"/dev/{to}",
+                nosymlinks=True,
+            )
+            for to, n in pairs
+        ),
         _step("init", "mask", targets=["/proc/kcore", "/proc/acpi", "/proc/nothing"]),
         _step("init", "pivot"),
         _step("init", "lo-up"),
@@ -263,7 +349,7 @@ def _inside(name: str, argv: list[str], consoles: int, links: bool) -> list[Step
         _step("init", "console"),
         _step("init", "caps", keep=[n for n in range(41) if n not in (16, 22)]),
         _step("init", "exec", argv=argv, env=ENV),
-    ]  # fmt: skip
+    ]
 
 
 def begin(spawner: Spawner, plan: Plan) -> StartChannel:

@@ -18,7 +18,7 @@ import socket
 from .ops import OPS
 from .ops.context import Context, StepError
 from .ops.process import die_with_parent
-from .protocol import Failed, ProtocolError, resolve, segments
+from .protocol import Failed, ProtocolError, receive_fds, resolve, segments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PACKET = 65536
-_MAX_FDS = 250
 
 
 def run_step(ctx: Context, step: dict[str, Any]) -> None:
@@ -108,7 +107,7 @@ def before_exec(ctx: Context) -> None:
 
 
 def _await_controller(ctx: Context, channel: socket.socket, phase: int) -> None:
-    packet, fds, _, _ = socket.recv_fds(channel, _PACKET, _MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+    packet, fds = receive_fds(channel, _PACKET)
     if packet == b'{"phase":%d}' % phase:
         return
     if not packet:

@@ -20,7 +20,9 @@ SIDES = ("daemon", "controller", "stage", "init")
 #: Larger frames are refused: no honest peer sends one.
 MAX_FRAME = 16 << 20
 _LENGTH = struct.Struct(">I")
-MAX_FDS = 64
+#: The kernel's own limit of descriptors in one message.
+MAX_FDS = 253
+_CONTROL = socket.CMSG_SPACE(MAX_FDS * 4)
 
 
 class ProtocolError(Exception):
@@ -81,13 +83,25 @@ def send(sock: socket.socket, data: Any, fds: tuple[int, ...] = ()) -> None:
         sock.sendall(raw[sent:])
 
 
+def receive_fds(sock: socket.socket, size: int) -> tuple[bytes, list[int]]:
+    """Data and the descriptors with it, close-on-exec from the first moment.
+
+    (``socket.recv_fds`` takes flags but does not hand them to the kernel.)
+    """
+    data, control, _, _ = sock.recvmsg(size, _CONTROL, socket.MSG_CMSG_CLOEXEC)
+    fds = []
+    for level, kind, raw in control:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds += struct.unpack(f"={len(raw) // 4}i", raw[: len(raw) // 4 * 4])
+    return data, fds
+
+
 def receive_raw(sock: socket.socket) -> tuple[bytes, list[int]] | None:
     """The JSON text of the next frame and the descriptors with it; None at the end of stream."""
-    head, fds = b"", []
+    head = b""
+    fds: list[int] = []
     while len(head) < _LENGTH.size:
-        more, got, _, _ = socket.recv_fds(
-            sock, _LENGTH.size - len(head), MAX_FDS, socket.MSG_CMSG_CLOEXEC
-        )
+        more, got = receive_fds(sock, _LENGTH.size - len(head))
         fds += got
         if not more:
             for fd in fds:

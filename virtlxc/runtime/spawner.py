@@ -31,7 +31,7 @@ def main(fd: int) -> None:
     gc.disable()
     requests.send(b"ready")
     while True:
-        packet, fds, _, _ = socket.recv_fds(requests, 32, 4, socket.MSG_CMSG_CLOEXEC)
+        packet, fds = protocol.receive_fds(requests, 32)
         if not packet:
             return
         run = MAINS.get(packet[:1])

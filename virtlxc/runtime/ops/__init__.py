@@ -14,8 +14,8 @@ nodiratime relatime strictatime nosymfollow.
 
 The fields of a plan itself that the runtime reads: ``proto``, ``domain`` {name, uuid}, ``run``
 (folder, exists), ``log``, ``log_bytes`` (size at which the log is rotated, default 2 MiB) and
-``log_files`` (how many are kept, default 3), ``fds`` (keys for the descriptors passed along with the
-plan, in order), ``on_reboot`` ("restart" replays the boot half, all others end the domain),
+``log_files`` (how many are kept, default 3), ``fds`` (keys for the descriptors passed along with
+the plan, in order), ``on_reboot`` ("restart" replays the boot half, all others end the domain),
 ``kill`` {mount, path} (the cgroup2 whose cgroup.kill ends every process of the domain; null when
 there is none), ``born`` {mount, path} (the cgroup2 the controller is born in: made by steps of the
 daemon; null: where the spawner is), ``steps``. The client chooses the controller's pid when there

@@ -37,9 +37,7 @@ def console(ctx: Context, *, path: str = "/dev/console", user: str | None = None
         os.close(tty)
 
 
-def rlimit(
-    ctx: Context, *, name: str, soft: int | None = None, hard: int | None = None
-) -> None:
+def rlimit(ctx: Context, *, name: str, soft: int | None = None, hard: int | None = None) -> None:
     """Set a resource limit: "nofile", "core", ... (-1: unlimited, null: as it is)."""
     number = getattr(resource, f"RLIMIT_{name.upper()}", None)
     if number is None:
