@@ -74,11 +74,13 @@ def judge(
     if report.get("error"):
         return _failed(error_text(report["error"]))
     status = how_text(report)
-    signum = report.get("signal") if report.get("how") == "signaled" else None
+    signaled = report.get("how") == "signaled"
+    signum = report.get("signal") if signaled else None
+    success = not signaled and report.get("status") == 0
     if signum == signal.SIGHUP:
         # reboot(2) inside; the controller would have booted again had on_reboot said so.
         return _clean(f"rebooted: {status}", _ACTIONS.get(on_reboot, STOP), uptime)
-    if signum == signal.SIGINT or report.get("status") == 0 or intent in ("shutdown", "reboot"):
+    if signum == signal.SIGINT or success or intent in ("shutdown", "reboot"):
         return _clean(status, _ACTIONS.get(on_poweroff, STOP), uptime)
     return Ending(
         detail=Detail.STOPPED_CRASHED,

@@ -110,10 +110,14 @@ def _children(raw: bytes) -> list[tuple[int, int, str]]:
     def finish(name: str) -> None:
         nonlocal depth
         if depth == 2:
-            # The index is that of the end tag, or of the whole element when it is empty.
-            match = _TAG.match(document, parser.CurrentByteIndex)
-            assert match is not None
-            end = match.end()
+            # The index is that of the end tag, or is behind the element when it is empty.
+            closing = _TAG.match(document, parser.CurrentByteIndex)
+            empty = _TAG.match(document, start)
+            assert empty is not None
+            end = empty.end()
+            if end != parser.CurrentByteIndex:
+                assert closing is not None
+                end = closing.end()
             uri = name.rpartition(" ")[0]
             found.append((start - len(_WRAP[0]), end - len(_WRAP[0]), uri))
         depth -= 1
