@@ -218,7 +218,13 @@ def _shared(share: Share, around: Surroundings) -> Shared:
 
 
 def _existing(path: str, problem: str) -> Shared:
-    return Shared(path=path) if os.path.exists(path) else Shared(problem=problem)
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return Shared(problem=problem)
+    except OSError as error:
+        return Shared(problem=f"{path}: {error.strerror}")
+    return Shared(path=path)
 
 
 def _host_root() -> HostRoot:
