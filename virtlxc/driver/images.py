@@ -28,6 +28,7 @@ from virtlxc.driver.store import read_json
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.host.security import idmap
 from virtlxc.images.template import Request, Template, find
+from virtlxc.model.complete import MAC_PREFIX
 from virtlxc.paths import Paths
 from virtlxc.xmlmap import types
 
@@ -265,8 +266,8 @@ def _wish(options: Mapping[str, Any], doing: str) -> Wish:
 
 
 def _mac_of(uuid: str) -> str:
-    """A MAC of the block that libvirt gives to containers, from the domain's own randomness."""
-    return "00:16:3e:" + _uuid.UUID(uuid).bytes[-3:].hex(":")
+    """A MAC of libvirt's block, from the randomness of the domain's UUID."""
+    return f"{MAC_PREFIX}:{_uuid.UUID(uuid).bytes[-3:].hex(':')}"
 
 
 def _remove_tree(path: str) -> None:

@@ -53,10 +53,24 @@ _RUNLEVELS = {POWEROFF: b"0", REBOOT: b"6"}
 
 def kind_of(pid: int) -> Kind:
     """The sort of init that runs as ``pid``; OTHER when its program says nothing to us."""
-    names = set()
-    with contextlib.suppress(OSError):
-        names.add(os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")))
-    return next((kind for kind in _KINDS if names & kind.programs), OTHER)
+    program, applet = _program(pid)
+    if BUSYBOX.programs & {program} and applet not in ("init", "linuxrc"):
+        # A shell script as init: the program is busybox, but not its init.
+        return OTHER
+    return next((kind for kind in _KINDS if program in kind.programs), OTHER)
+
+
+def _program(pid: int) -> tuple[str, str]:
+    """(name of the executable, name it was called by or, behind busybox's own, its applet)."""
+    try:
+        program = os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)"))
+        with open(f"/proc/{pid}/cmdline", errors="replace") as file:
+            words = [os.path.basename(word) for word in file.read().split("\0")]
+    except OSError:
+        return "", ""
+    if words[0] == program and len(words) > 1:
+        words = words[1:]
+    return program, words[0].lstrip("-")
 
 
 def listens(pid: int, signum: int) -> bool:

@@ -116,6 +116,15 @@ class NetworkStore:
             pid=f"{base}.pid",
         )
 
+    def first_autostart(self, boot_id: str) -> bool:
+        """Whether nobody asked yet in this running of the host."""
+        path = f"{self.run}/autostart"
+        with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+            if file.read() == boot_id:
+                return False
+        files.replace(path, boot_id.encode())
+        return True
+
     def write_live(self, uuid: str, state: dict[str, Any]) -> None:
         data = json.dumps({"proto": PROTO, **state}, separators=(",", ":")).encode()
         files.replace(f"{self.run}/{uuid}.json", data)

@@ -88,7 +88,10 @@ class Networks:
             self._make_default()
 
     def autostart_all(self) -> None:
-        """Starts what is marked for it; a failure is logged and stops no other."""
+        """Starts what is marked for it, once while the host is up: a network that was destroyed
+        stays so when the daemon is restarted. A failure is logged and stops no other."""
+        if not self._store.first_autostart(boot_id()):
+            return
         for view in self._views.values():
             if view.autostart and not view.active:
                 try:
