@@ -23,8 +23,11 @@ from virtlxc.model.network import (
 )
 from virtlxc.model.network_document import format_network, parse_network
 from virtlxc.model.network_tables import NETWORK
+from virtlxc.schema import validate
+from virtlxc.schema.grammar import folder
 from virtlxc.xmlmap import check_table, tables_of
 
+SCHEMAS = Path(str(folder()))
 DATA = Path(__file__).parent.parent / "data" / "network"
 
 
@@ -177,3 +180,31 @@ def networks(draw: st.DrawFn) -> Network:
 @given(networks())
 def test_what_is_written_is_read_back(network: Network) -> None:
     assert parse_network(format_network(network)) == network
+
+
+EXAMPLES = sorted((Path(__file__).parent.parent.parent / "xml-examples").glob("network-*.xml"))
+
+
+@pytest.mark.parametrize("path", [*EXAMPLES, *in_out()], ids=lambda path: path.name)
+def test_what_we_read_is_valid(path: Path) -> None:
+    assert validate(path.read_bytes(), "network") == ()
+
+
+def test_schema_names_place_and_cause() -> None:
+    text = net(
+        "<ip address='10.0.0.1' prefix='24'><dhcp><range start='10.0.0.9' ennd='x'/></dhcp></ip>"
+    )
+    assert [str(problem) for problem in validate(text, "network")] == [
+        "line 1: /network/ip/dhcp/range/@ennd: <range> has no attribute 'ennd' (allowed: end, "
+        "start); did you mean 'end'?"
+    ]
+
+
+def test_schema_knows_every_row_of_the_tables() -> None:
+    """Every element and attribute that a table reads has a place in the schema, by its name."""
+    schema = (SCHEMAS / "network.rng").read_text() + (SCHEMAS / "addresses.rng").read_text()
+    for table in tables_of(NETWORK):
+        for row in table.rows:
+            for part in row.path.split("/"):
+                name = part.lstrip("@").partition(":")[2] or part.lstrip("@")
+                assert f'name="{name}"' in schema, f"<{table.tag}> {row.path}"

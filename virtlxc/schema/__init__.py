@@ -13,6 +13,7 @@ from lxml import etree
 
 from virtlxc import model, xmlmap
 from virtlxc.errors import Code, From, VirtlxcError
+from virtlxc.model.network_document import parse_network
 from virtlxc.schema.grammar import folder, grammar
 from virtlxc.schema.problem import Problem
 from virtlxc.schema.walk import walk
@@ -71,4 +72,6 @@ def _invalid(root: etree._Element, kind: str) -> list[Problem]:
 def _contradictions(text: str | bytes, kind: str) -> list[Problem]:
     if kind == "domain":
         model.check(model.parse_domain(text))
+    else:
+        parse_network(text)
     return []
