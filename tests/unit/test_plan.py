@@ -68,7 +68,7 @@ def test_order_that_the_runtime_relies_on(
     assert [side for side, _ in phases].count("daemon") == 1 and phases[0][0] == "daemon"
     for _, steps in phases:
         for step in steps[:-1]:
-            assert step.op not in ("fork-stage", "fork-init", "exec"), step.name
+            assert step.op not in ("fork-init", "exec"), step.name
     boot = [step.boot for step in made.steps if step.side != "daemon"]
     first = boot.index(True)
     assert all(boot[first : len(boot) - (1 if settings.get("paused") else 0)])

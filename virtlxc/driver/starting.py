@@ -217,7 +217,7 @@ def _run_of(plan: Plan, started: dict[str, Any], wish: Wish) -> Run:
         v1={name: _resolved(group, controller.pid) for name, group in plan.v1.items()},
         links=plan.links,
         autodestroy=wish.autodestroy,
-        undo=steps.undo_records(plan),
+        undo=steps.undo_records(plan, controller.pid),
     )
 
 

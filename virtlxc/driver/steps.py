@@ -11,10 +11,10 @@ from virtlxc.runtime import journal
 Records = tuple[dict[str, Any], ...]
 
 
-def undo_records(plan: Plan) -> Records:
+def undo_records(plan: Plan, controller: int) -> Records:
     """How the daemon's own steps are taken back, in the order of the plan."""
     own = [step.to_json() for step in plan.steps if step.side == "daemon"]
-    return tuple(journal.undo_records({}, {}, own))
+    return tuple(journal.undo_records({}, {"controller": controller}, own))
 
 
 def take_back(records: Records, name: str) -> None:

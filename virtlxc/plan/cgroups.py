@@ -8,7 +8,7 @@ from virtlxc.errors import VirtlxcError
 from virtlxc.host.cgroup import devices, layout
 from virtlxc.host.cgroup.limits import Limits, Write, writes
 from virtlxc.plan.scene import Scene
-from virtlxc.plan.steps import CONTROLLER, STAGE, Group, Step, Undo
+from virtlxc.plan.steps import CONTROLLER, Group, Step, Undo
 
 # Handed down to the payload on cgroup2, where the host has them.
 _DELEGATED = ("cpu", "cpuset", "io", "memory", "pids")
@@ -103,22 +103,46 @@ FIRST_SYSTEMD_ON_V2 = 232
 FIRST_SYSTEMD_WITHOUT_V1 = 256
 
 
+def birthplace(scene: Scene) -> Iterator[Step]:
+    """The daemon makes the group that the controller is born in.
+
+    To be born in a group costs nothing; to be moved to one costs the kernel's patience for all
+    others (some 10 ms).
+    """
+    if scene.options.leaf is not None:
+        return
+    leaf, enabled = scene.leaf, _handed_down(scene)
+    yield from _partition(leaf, enabled)
+    yield _make(leaf, "the domain's group", side="daemon", late=True)
+    supervisor = leaf.below(layout.SUPERVISOR)
+    yield _make(
+        supervisor, "the controller is born in it, outside all limits", side="daemon", late=True
+    )
+
+
+def born(scene: Scene) -> Group | None:
+    """The group of :func:`birthplace`; None where somebody else made the leaf."""
+    return scene.leaf.below(layout.SUPERVISOR) if scene.options.leaf is None else None
+
+
+def _handed_down(scene: Scene) -> list[str]:
+    return [name for name in _DELEGATED if name in scene.host.cgroup.controllers]
+
+
 def make(scene: Scene) -> Iterator[Step]:
     """The groups of the domain, on cgroup2 and on what is bound to v1."""
-    leaf = scene.leaf
-    enabled = [name for name in _DELEGATED if name in scene.host.cgroup.controllers]
-    if scene.options.leaf is None:
-        yield from _partition(leaf, enabled)
-        yield _make(leaf, "the domain's group", late=True)
-    yield _make(leaf.below(layout.SUPERVISOR), "the controller's group, without limits", late=True)
-    yield Step(
-        name="enter the supervisor's group",
-        side="controller",
-        op="cgroup-attach",
-        args=leaf.below(layout.SUPERVISOR).to_json() | {"pid": CONTROLLER},
-        text="the controller leaves the daemon's group, and is outside the domain's limits",
-        kernel="a process leaves its group when it ends",
-    )
+    leaf, enabled = scene.leaf, _handed_down(scene)
+    if scene.options.leaf is not None:
+        supervisor = leaf.below(layout.SUPERVISOR)
+        yield _make(supervisor, "the controller's group, without limits", late=True)
+        yield Step(
+            name="enter the supervisor's group",
+            side="controller",
+            op="cgroup-attach",
+            args=supervisor.to_json() | {"pid": CONTROLLER},
+            text="out of the leaf itself, whose children get controllers",
+            kernel="a process leaves its group when it ends",
+        )
     yield _make(scene.payload, "the group with limits, device rules, freeze and kill")
     for group in (leaf, scene.payload) if enabled else ():
         yield _enable(group, enabled)
@@ -129,12 +153,12 @@ def make(scene: Scene) -> Iterator[Step]:
 def _partition(leaf: Group, enabled: list[str]) -> Iterator[Step]:
     top = Group(mount=leaf.mount, path="/")
     if enabled:
-        yield _enable(top, enabled)
+        yield _enable(top, enabled, side="daemon")
     for path in layout.ancestors(leaf.path):
         group = Group(mount=leaf.mount, path=path)
-        yield _make_shared(group)
+        yield _make_shared(group, side="daemon")
         if enabled:
-            yield _enable(group, enabled)
+            yield _enable(group, enabled, side="daemon")
 
 
 def _make_v1(scene: Scene) -> Iterator[Step]:
@@ -169,10 +193,10 @@ def _by_mount(groups: dict[str, Group]) -> dict[str, list[str]]:
     return found
 
 
-def _make(group: Group, what: str, *, late: bool = False) -> Step:
+def _make(group: Group, what: str, *, side: str = "controller", late: bool = False) -> Step:
     return Step(
         name=f"make {_place(group)}",
-        side="controller",
+        side=side,
         op="cgroup-mkdir",
         args=group.to_json(),
         text=what,
@@ -180,10 +204,10 @@ def _make(group: Group, what: str, *, late: bool = False) -> Step:
     )
 
 
-def _make_shared(group: Group) -> Step:
+def _make_shared(group: Group, *, side: str = "controller") -> Step:
     return Step(
         name=f"make {_place(group)}",
-        side="controller",
+        side=side,
         op="cgroup-mkdir",
         args=group.to_json() | {"shared": True},
         text="the partition, unless it is there",
@@ -191,10 +215,10 @@ def _make_shared(group: Group) -> Step:
     )
 
 
-def _enable(group: Group, controllers: list[str]) -> Step:
+def _enable(group: Group, controllers: list[str], *, side: str = "controller") -> Step:
     return Step(
         name=f"hand controllers down from {_place(group)}",
-        side="controller",
+        side=side,
         op="cgroup-enable",
         args=group.to_json() | {"controllers": controllers},
         text=", ".join(controllers),
@@ -282,38 +306,51 @@ def clear(scene: Scene) -> Step:
     )
 
 
-def enter(scene: Scene) -> Iterator[Step]:
-    """The stage goes into the domain's groups: all that it forks is limited."""
-    yield _enter(scene.guest_group, Undo(op="cgroup-kill", args=scene.payload.to_json()))
-    for mount, names in _by_mount(v1_groups(scene)).items():
-        group = v1_groups(scene)[names[0]]
-        del mount
-        yield _enter(group.below(layout.V1_INIT) if cgroup_view(scene) == "v1" else group, None)
-    if scene.userns:
-        yield from _delegate(scene)
+def open_v1(scene: Scene) -> Iterator[Step]:
+    """On v1 nobody can be born in a group; but a thread that moves itself waits for nobody."""
+    for mount, group in _v1_entrances(scene).items():
+        yield Step(
+            name=f"open {_place(group)}",
+            side="controller",
+            op="cgroup-open",
+            args=group.to_json() | {"key": f"cgroup:{mount}"},
+            text="for the stage to move itself in",
+            boot=True,
+            kernel="the descriptor ends with the controller",
+        )
 
 
-def _enter(group: Group, undo: Undo | None) -> Step:
-    return Step(
-        name=f"enter {_place(group)}",
-        side="controller",
-        op="cgroup-attach",
-        args=group.to_json() | {"pid": STAGE},
-        text="move the stage, and with it everything in the container",
-        boot=True,
-        undo=undo,
-        kernel="" if undo else "a process leaves its group when it ends",
-    )
+def enter_v1(scene: Scene) -> Iterator[Step]:
+    keys = [f"cgroup:{mount}" for mount in _v1_entrances(scene)]
+    if keys:
+        yield Step(
+            name="enter the groups of cgroup v1",
+            side="stage",
+            op="cgroup-enter",
+            args={"keys": keys},
+            text="everything in the container follows",
+            boot=True,
+            kernel="a process leaves its group when it ends",
+        )
 
 
-def _delegate(scene: Scene) -> Iterator[Step]:
+def _v1_entrances(scene: Scene) -> dict[str, Group]:
+    """The group of each mounted hierarchy of v1 that the container's processes are in."""
+    groups = v1_groups(scene)
+    below = cgroup_view(scene) == "v1"
+    return {
+        mount: groups[names[0]].below(layout.V1_INIT) if below else groups[names[0]]
+        for mount, names in _by_mount(groups).items()
+    }
+
+
+def delegate(scene: Scene) -> Iterator[Step]:
+    """A container in a user namespace owns its own group, and makes others below it."""
+    if not scene.userns:
+        return
     groups = [(scene.guest_group, _DELEGATED_FILES)]
     if cgroup_view(scene) == "v1":
-        v1 = v1_groups(scene)
-        groups += [
-            (v1[names[0]].below(layout.V1_INIT), _DELEGATED_FILES_V1)
-            for names in _by_mount(v1).values()
-        ]
+        groups += [(group, _DELEGATED_FILES_V1) for group in _v1_entrances(scene).values()]
     for group, files in groups:
         yield Step(
             name=f"hand {_place(group)} to the container",
@@ -321,7 +358,6 @@ def _delegate(scene: Scene) -> Iterator[Step]:
             op="cgroup-chown",
             args=group.to_json() | {"uid": scene.root_uid, "gid": scene.root_gid, "files": files},
             text=f"its root is id {scene.root_uid} on the host",
-            boot=True,
             kernel=_WITH_GROUP,
         )
 

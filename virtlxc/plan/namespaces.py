@@ -38,13 +38,28 @@ def join_shared(scene: Scene) -> Iterator[Step]:
         )
 
 
-def own_kinds(scene: Scene) -> list[str]:
-    """The namespaces that are made at once: all but user, cgroup and pid, which have their time."""
+def joins_before_user(scene: Scene) -> bool:
+    """What is the host's can be joined only outside the container's user namespace.
+
+    Then the stage makes its namespaces step by step; else it is born in them.
+    """
+    return scene.userns and bool(scene.shares)
+
+
+def _own_kinds(scene: Scene) -> list[str]:
+    """Those of a container's own beside user, pid and cgroup."""
     kinds = ["mnt"]
     kinds += [kind for kind in ("uts", "ipc") if kind not in scene.shares]
     if scene.own_net:
         kinds.append("net")
     return kinds
+
+
+def at_birth(scene: Scene) -> list[str]:
+    """The namespaces that the stage is born in; user first, because it owns the others."""
+    if joins_before_user(scene):
+        return []
+    return [*(["user"] if scene.userns else []), "pid", *_own_kinds(scene)]
 
 
 def make_user(scene: Scene) -> Step:
@@ -53,7 +68,7 @@ def make_user(scene: Scene) -> Step:
         side="stage",
         op="unshare",
         args={"flags": ["user"]},
-        text="first of all, so that it owns the namespaces made later",
+        text="behind the joining, before all others, so that it owns them",
         boot=True,
         kernel=_ENDS,
     )
@@ -100,7 +115,7 @@ def become_root(scene: Scene) -> Step:
 
 
 def make_own(scene: Scene) -> Step:
-    kinds = own_kinds(scene)
+    kinds = _own_kinds(scene)
     return Step(
         name="make namespaces",
         side="stage",
@@ -124,12 +139,13 @@ def open_net(scene: Scene) -> Step:
     )
 
 
-def make_cgroup_and_pid(scene: Scene) -> Step:
+def make_cgroup(scene: Scene) -> Step:
+    kinds = ["cgroup", "pid"] if joins_before_user(scene) else ["cgroup"]
     return Step(
-        name="make cgroup and pid namespaces",
+        name="make the cgroup namespace",
         side="stage",
         op="unshare",
-        args={"flags": ["cgroup", "pid"]},
+        args={"flags": kinds},
         text="the group it is in now becomes the root of what the container sees",
         boot=True,
         kernel=_ENDS,

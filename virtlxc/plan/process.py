@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from string import ascii_letters, digits
 
 from virtlxc.host.security import capabilities
+from virtlxc.plan import namespaces
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Args, Step, Undo
 
@@ -71,14 +72,16 @@ def controller(scene: Scene) -> Iterator[Step]:
 
 
 def stage(scene: Scene) -> Step:
+    kinds = namespaces.at_birth(scene)
     return Step(
         name="fork the stage",
         side="controller",
         op="fork-stage",
-        args={},
-        text="the process that makes the namespaces of this boot and forks init",
+        args={"namespaces": kinds, "cgroup": scene.guest_group.to_json()},
+        text="the process that becomes init, born in the container's group"
+        + (f", with namespaces of its own: {', '.join(kinds)}" if kinds else ""),
         boot=True,
-        kernel="the group's kill ends it",
+        undo=Undo(op="cgroup-kill", args=scene.payload.to_json()),
     )
 
 
@@ -96,12 +99,14 @@ def personality(scene: Scene) -> Iterator[Step]:
 
 
 def init(scene: Scene) -> Step:
+    forks = namespaces.joins_before_user(scene)
     return Step(
-        name="fork init",
+        name="fork init" if forks else "go on as init",
         side="stage",
         op="fork-init",
         args={},
-        text="first process of the pid namespace; the stage ends, the controller inherits it",
+        text="first process of the pid namespace"
+        + ("; the stage ends, the controller inherits it" if forks else " already"),
         boot=True,
         kernel="the group's kill ends it",
     )

@@ -44,6 +44,7 @@ def plan_start(domain: Domain, host: HostFacts, start: StartFacts, options: Star
         on_poweroff=domain.on_poweroff,
         on_reboot=domain.on_reboot,
         leaf=scene.leaf,
+        born=cgroups.born(scene),
         v1=cgroups.v1_groups(scene),
         links=network.links(scene),
         fds=tuple(process.fd_keys(scene)),
@@ -56,11 +57,15 @@ def plan_start(domain: Domain, host: HostFacts, start: StartFacts, options: Star
 
 def _steps(scene: Scene) -> Iterator[Step]:
     yield from process.folders(scene)
+    yield from cgroups.birthplace(scene)
     yield from _once(scene)
     yield from _detached(scene)
-    yield from _make_namespaces(scene)
-    yield from _enter_and_link(scene)
-    yield namespaces.make_cgroup_and_pid(scene)
+    yield process.stage(scene)
+    if namespaces.joins_before_user(scene):
+        yield from _step_by_step(scene)
+    else:
+        yield from _born_in_namespaces(scene)
+    yield namespaces.make_cgroup(scene)
     yield process.init(scene)
     yield from _inside(scene)
     if scene.options.paused:
@@ -73,11 +78,14 @@ def _once(scene: Scene) -> Iterator[Step]:
     yield from cgroups.make(scene)
     yield from cgroups.limit(scene)
     yield from cgroups.make_v1_view(scene)
+    yield from cgroups.delegate(scene)
     yield from namespaces.open_shared(scene)
 
 
 def _detached(scene: Scene) -> Iterator[Step]:
-    """Mounts that nobody sees yet; before the fork, by which init inherits their descriptors."""
+    """What init inherits by the fork: mounts that nobody sees yet, and doors to its groups."""
+    yield cgroups.clear(scene)
+    yield from cgroups.open_v1(scene)
     yield from hostroot.sources(scene)
     yield from mounts.sources(scene)
     yield from mounts.host_sysfs(scene)
@@ -86,24 +94,37 @@ def _detached(scene: Scene) -> Iterator[Step]:
     yield from mounts.systemd_run(scene)
 
 
-def _make_namespaces(scene: Scene) -> Iterator[Step]:
-    """Those of others are joined before user is made, and user is made before all others."""
-    yield cgroups.clear(scene)
-    yield process.stage(scene)
-    yield from namespaces.join_shared(scene)
-    yield from process.personality(scene)
+def _born_in_namespaces(scene: Scene) -> Iterator[Step]:
+    """The quick way: one clone makes all namespaces but cgroup, which wants it in its groups."""
     if scene.userns:
-        yield namespaces.make_user(scene)
-        yield namespaces.map_ids(scene)
-        yield namespaces.open_user(scene)
-        yield from mounts.translate(scene)
+        yield from _map(scene)
+    yield from _link(scene)
+    yield from cgroups.enter_v1(scene)
+    yield from namespaces.join_shared(scene)
+    if scene.userns:
         yield namespaces.become_root(scene)
+    yield from process.personality(scene)
+
+
+def _step_by_step(scene: Scene) -> Iterator[Step]:
+    """Namespaces of others are joined before user is made, and user is made before all others."""
+    yield from cgroups.enter_v1(scene)
+    yield from namespaces.join_shared(scene)
+    yield namespaces.make_user(scene)
+    yield from _map(scene)
+    yield namespaces.become_root(scene)
     yield namespaces.make_own(scene)
+    yield from _link(scene)
+    yield from process.personality(scene)
 
 
-def _enter_and_link(scene: Scene) -> Iterator[Step]:
-    """In its groups before the cgroup namespace is made; links are born in its network."""
-    yield from cgroups.enter(scene)
+def _map(scene: Scene) -> Iterator[Step]:
+    yield namespaces.map_ids(scene)
+    yield namespaces.open_user(scene)
+    yield from mounts.translate(scene)
+
+
+def _link(scene: Scene) -> Iterator[Step]:
     if scene.own_net:
         yield namespaces.open_net(scene)
     yield from network.make(scene)

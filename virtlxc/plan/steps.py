@@ -108,10 +108,11 @@ class Group:
 class Plan:
     """All that is needed to start one domain, and to know it afterwards.
 
-    Paths may contain placeholders (:data:`CONTROLLER`), in ``leaf``, ``v1`` and the steps.
-    ``v1`` maps a controller of cgroup v1 to the group that has the domain's limits; ``links`` are
-    (name on the host, name inside) in the order of the domain's interfaces; ``fds`` the keys of
-    descriptors that are passed along; ``init_kind`` tells how to ask it to shut down.
+    Paths may contain placeholders (:data:`CONTROLLER`), in ``leaf``, ``born``, ``v1`` and the
+    steps. ``born`` is the group that the controller is born in, made by steps of the daemon; ``v1``
+    maps a controller of cgroup v1 to the group that has the domain's limits; ``links`` are (name on
+    the host, name inside) in the order of the domain's interfaces; ``fds`` the keys of descriptors
+    that are passed along; ``init_kind`` tells how to ask it to shut down.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Plan:
     on_poweroff: str
     on_reboot: str
     leaf: Group
+    born: Group | None = None
     v1: Mapping[str, Group] = field(default_factory=dict)
     links: tuple[tuple[str, str], ...] = ()
     fds: tuple[str, ...] = ()
@@ -157,6 +159,7 @@ class Plan:
             "on_poweroff": self.on_poweroff,
             "on_reboot": self.on_reboot,
             "leaf": self.leaf.to_json(),
+            "born": None if self.born is None else self.born.to_json(),
             "kill": self.payload.to_json(),
             "v1": {controller: group.to_json() for controller, group in self.v1.items()},
             "links": [list(pair) for pair in self.links],
@@ -180,6 +183,7 @@ class Plan:
             on_poweroff=data["on_poweroff"],
             on_reboot=data["on_reboot"],
             leaf=Group(**data["leaf"]),
+            born=None if data["born"] is None else Group(**data["born"]),
             v1={controller: Group(**group) for controller, group in data["v1"].items()},
             links=tuple((host, guest) for host, guest in data["links"]),
             fds=tuple(data["fds"]),
