@@ -1,7 +1,7 @@
 """Plans built by hand, for tests of the runtime alone: a busybox domain in cgroups of its own.
 
 ``Ground`` is where one test works: a folder, a root file system, cgroups named after this process;
-it can tell what a domain left behind. ``make_plan`` gives the steps; a test changes them as it likes.
+it can tell what a domain left behind. ``make_plan`` gives the steps; tests change them as they like.
 """
 
 from __future__ import annotations

@@ -7,12 +7,13 @@ takes whole packets.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import select
 import socket
 import sys
 import threading
-import time
+import zlib
 
 from . import protocol, syscalls
 from .journal import replay_journal, undo, undo_records, write_journal
@@ -76,7 +77,7 @@ class Spawner:
         """Whether it still runs; reaps it when it does not."""
         if self._socket is None:
             return False
-        if not select.select([self._pidfd], [], [], 0)[0]:
+        if not _readable(self._pidfd, 0):
             return True
         self.close()
         return False
@@ -149,7 +150,7 @@ class Spawner:
                     os.close(cgroup)
             else:
                 channel = self._fork(b"C")
-            protocol.send(channel, plan, fds)
+            _hand_over(channel, plan, fds)
         except OSError:
             undo(records)
             raise
@@ -160,6 +161,13 @@ class Spawner:
         channel = self._fork(b"E")
         protocol.send(channel, request, fds)
         return EnterChannel(channel)
+
+
+def _hand_over(channel: socket.socket, plan: Mapping[str, Any], fds: tuple[int, ...]) -> None:
+    """Send what the controller needs to know, then the whole plan, which it keeps as it is."""
+    head = {name: value for name, value in plan.items() if name != "steps"}
+    protocol.send(channel, head, fds)
+    protocol.send_raw(channel, zlib.compress(json.dumps(plan).encode(), 1))
 
 
 def _free_pid() -> int:
@@ -303,7 +311,7 @@ class StartChannel:
     def _clean_up(self) -> None:
         """Wait for the controller's end, then undo what it could not, and the daemon's steps."""
         if self.pidfd >= 0:
-            select.select([self.pidfd], [], [], _START_TIMEOUT)
+            await_end(self.pidfd, _START_TIMEOUT)
         if self._journal:
             replay_journal(self._journal)
         undo(self._own)
@@ -439,11 +447,12 @@ class ControllerLink:
 
 
 def await_end(pidfd: int, timeout: float) -> bool:
-    """Wait for the process behind a pidfd to end; False when the time is over."""
+    """Wait for the process behind a pidfd to end; False when the time (seconds) is over."""
+    return _readable(pidfd, timeout)
+
+
+def _readable(fd: int, timeout: float) -> bool:
+    """poll(2), not select(2): a daemon has more than 1024 descriptors."""
     poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    deadline = time.monotonic() + timeout
-    while (left := deadline - time.monotonic()) > 0:
-        if poll.poll(left * 1000):
-            return True
-    return False
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(timeout * 1000))

@@ -10,19 +10,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import time
+import zlib
 
 from . import protocol, syscalls
-from .console import Console, Log
 from .disk import replace
 from .journal import undo, undo_records, write_journal
 from .ops.cgroups import kill_tree
-from .ops.context import Context
-from .perform import Conductor
-from .protocol import Failed, ProtocolError
+from .performer import Boot, describe, perform
+from .protocol import Failed, ProtocolError, receive_fds
 from .service import FEATURES, Service
 
 TYPE_CHECKING = False
@@ -42,11 +40,17 @@ _REAP = 5.0
 
 
 class Controller:
-    """The state of one domain's controller."""
+    """The state of one domain's controller.
 
-    def __init__(self, channel: socket.socket, raw_plan: bytes, fds: list[int]) -> None:
+    ``head`` is the plan without its steps, ``packed_plan`` the whole plan as zlib-packed JSON,
+    which only performers and the end unpack.
+    """
+
+    def __init__(
+        self, channel: socket.socket, head: dict[str, Any], packed_plan: bytes, fds: list[int]
+    ) -> None:
         self.channel: socket.socket | None = channel
-        self.raw_plan = raw_plan
+        self.packed_plan = packed_plan
         self.service = Service(self)
         self.state = "starting"
         self.intent: str | None = None
@@ -57,16 +61,16 @@ class Controller:
         self._booted = 0.0
         self._short = 0
         self._over = False
-        plan = json.loads(raw_plan)
-        self._ctx = Context("controller", plan)
-        self._ctx.pids["controller"] = os.getpid()
-        for key, fd in zip(plan.get("fds", ()), fds, strict=True):
-            self._ctx.put(key, fd)
+        self._log: tuple[str, int, int] | None = None
+        if head.get("log"):
+            limits = head.get("log_bytes") or _LOG_BYTES, head.get("log_files") or _LOG_FILES
+            self._log = (head["log"], *limits)
+        self._keys = dict(zip(head.get("fds") or (), fds, strict=True))
         self._kill: dict[str, str] | None = protocol.resolve(
-            plan.get("kill"), {"controller": os.getpid()}
+            head.get("kill"), {"controller": os.getpid()}
         )
-        self._run: str = plan["run"]
-        self._on_reboot = plan.get("on_reboot", "restart")
+        self._run: str = head["run"]
+        self._on_reboot: str = head.get("on_reboot") or "restart"
 
     # --- identity -------------------------------------------------------------------------------
 
@@ -98,22 +102,16 @@ class Controller:
     def run(self) -> None:
         """The whole life. Errors of the start go to the daemon, later ones to exit.json."""
         self._settle()
-        plan = self._ctx.plan
-        steps = plan["steps"]
-        conductor = Conductor(self._ctx, steps, self._wait)
         try:
             self._introduce()
-            self.service.consoles = make_consoles(plan)
-            self._boot(conductor)
-            if self._ctx.listener is not None:
-                self.service.listen(self._ctx.listener)
+            self._boot(again=False)
             self._report_start()
-        except (Failed, ProtocolError, OSError) as error:
-            self._abandon(steps[: conductor.done], error)
-            return
-        del conductor, steps, plan
-        self._ctx.plan = {}
-        self._live()
+        except Failed as error:
+            self._abandon(error.to_json())
+        except (ProtocolError, OSError) as error:
+            self._abandon(describe(error))
+        else:
+            self._live()
 
     def _settle(self) -> None:
         """A session of its own, deaf to all signals but TERM, heir of its orphans."""
@@ -145,46 +143,64 @@ class Controller:
             os.close(pidfd)
         got = protocol.receive(self.channel)
         if got is None or not got[0].get("go"):
-            raise Failed("daemon", "", 0, "", "the start was given up")
+            self._given_up()
+        # It says nothing more: what becomes readable now is its end of the channel being closed.
+        self.service.watch(self.channel.fileno(), self._given_up)
 
-    def _boot(self, conductor: Conductor) -> None:
-        """Perform the steps of a boot; afterwards init runs and is our child."""
-        ctx = self._ctx
-        ctx.masters.clear()
-        ctx.boot_keys = []
-        conductor.conduct()
-        self.init = ctx.pids["init"]
+    def _boot(self, again: bool) -> None:
+        """Have the steps of a boot performed; afterwards init runs and is our child."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = syscalls.clone(0)
+        if pid == 0:
+            ours.close()
+            perform(self.packed_plan, os.getppid(), self._keys, again, theirs)
+        theirs.close()
+        try:
+            with ours:
+                boot = self._await_performer(ours)
+        finally:
+            _end(pid)
+        self._adopt(boot)
+
+    def _await_performer(self, report: socket.socket) -> Boot:
+        """What the performer achieved, while everything else is served; Failed if it did not."""
+        answers: list[tuple[bytes, list[int]]] = []
+        self.service.watch(report.fileno(), lambda: answers.append(receive_fds(report, 65536)))
+        try:
+            while not answers:
+                self.service.turn()
+        finally:
+            self.service.unwatch(report.fileno())
+        packet, fds = answers[0]
+        if not packet:
+            raise Failed("controller", "", 0, "", "the performer was killed during the start")
+        data = json.loads(packet)
+        if "failed" in data:
+            raise Failed.from_json(data["failed"])
+        return Boot(data["performed"], fds)
+
+    def _adopt(self, boot: Boot) -> None:
+        """Take over what a performer made: init, consoles, and what outlives a boot."""
+        if boot.stage:
+            os.waitpid(boot.stage, 0)
+        self.init = boot.init
         self.init_start = protocol.start_time(self.init)
         self._init_fd = os.pidfd_open(self.init)
         self.service.watch(self._init_fd, self._init_ended)
-        self.service.connect_consoles(ctx.masters)
-        self._forget_keys()
+        self.service.connect_consoles(boot.masters, self._log)
+        self._keys = boot.keys
+        if boot.listener >= 0:
+            self.service.listen(socket.socket(fileno=boot.listener))
+        if boot.title:
+            with contextlib.suppress(OSError):
+                # The kernel may have been built without it: the comm has to do.
+                syscalls.set_process_title(boot.title)
         self.boots += 1
         self._booted = time.monotonic()
         self.state = "running"
 
-    def _forget_keys(self) -> None:
-        """Close what only the steps needed: a descriptor can keep a namespace or a mount alive."""
-        masters = set(self._ctx.masters)
-        for key in self._ctx.boot_keys or ():
-            fd = self._ctx.keys.pop(key, None)
-            if fd is not None and fd not in masters:
-                os.close(fd)
-        self._ctx.boot_keys = None
-
-    def _wait(self, channel: socket.socket) -> None:
-        """Wait for the children's socket; give up when the daemon does."""
-        if self.channel is None:
-            return
-        poll = select.poll()
-        poll.register(channel, select.POLLIN)
-        poll.register(self.channel, select.POLLRDHUP)
-        while True:
-            for fd, event in poll.poll():
-                if fd == channel.fileno():
-                    return
-                if event & (select.POLLRDHUP | select.POLLHUP | select.POLLERR):
-                    raise Failed("daemon", "", 0, "", "the start was given up")
+    def _given_up(self) -> None:
+        raise Failed("daemon", "", 0, "", "the start was given up")
 
     def _report_start(self) -> None:
         assert self.channel is not None
@@ -194,6 +210,7 @@ class Controller:
             "consoles": len(self.service.consoles),
         }
         protocol.send(self.channel, {"started": started})
+        self.service.unwatch(self.channel.fileno())
         self.channel.close()
         self.channel = None
 
@@ -210,14 +227,19 @@ class Controller:
                 self._finish(status, None)
                 return
             self.service.tell({"event": "reboot", "boots": self.boots})
-            self._pace()
             try:
                 self._reboot()
-            except (Failed, ProtocolError, OSError) as error:
-                self._kill_all()
-                self._finish(status, _describe(error))
+            except Failed as error:
+                self._abort_reboot(status, error.to_json())
+                return
+            except (ProtocolError, OSError) as error:
+                self._abort_reboot(status, describe(error))
                 return
             self.service.tell({"event": "boot", "init": self.init, "boots": self.boots})
+
+    def _abort_reboot(self, status: dict[str, Any], error: dict[str, Any]) -> None:
+        self._kill_all()
+        self._finish(status, error)
 
     def _init_ended(self) -> None:
         self.service.unwatch(self._init_fd)
@@ -261,17 +283,12 @@ class Controller:
 
     def _reboot(self) -> None:
         """Undo the boot half and perform it again, in fresh namespaces."""
+        self._pace()
+        self._kill_all()
         if self.intent == "destroy":
             raise Failed("controller", "", 0, "", "destroyed while it rebooted")
         self.intent = None
-        plan = json.loads(self.raw_plan)
-        steps = protocol.boot_half(plan["steps"])
-        self._ctx.plan = plan
-        self._kill_all()
-        self._ctx.pids = {"controller": os.getpid()}
-        undo(undo_records(plan, self._ctx.pids, steps))
-        self._boot(Conductor(self._ctx, steps, self._wait))
-        self._ctx.plan = {}
+        self._boot(again=True)
 
     # --- end ------------------------------------------------------------------------------------
 
@@ -279,12 +296,9 @@ class Controller:
         """Kill every process of the domain; the rest follows from init's end."""
         if self._kill is not None:
             kill_tree(self._kill["mount"] + self._kill["path"])
-        for pid in (self.init, self._ctx.pids.get("stage", 0), self._ctx.pids.get("init", 0)):
-            if pid:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+        for pid in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _kill_all(self) -> None:
         """Kill, and wait until no child is left."""
@@ -296,48 +310,44 @@ class Controller:
                     time.sleep(0.0005)
             except ChildProcessError:
                 break
-        self._ctx.pids.pop("stage", None)
-        self._ctx.pids.pop("init", None)
         self.init = 0
 
-    def _undo(self, steps: list[dict[str, Any]]) -> list[str]:
-        """Undo in reverse; what must wait for our own end, or was refused, stays in the journal.
+    def _undo(self) -> list[str]:
+        """Undo all in reverse; what waits for our own end, or was refused, stays in the journal.
 
-        The daemon undoes its own steps, but for those that wait for our end.
+        Every undo looks at what is there, so that steps never performed are no harm. The daemon
+        undoes its own steps, but for those that wait for our end.
         """
+        plan = json.loads(zlib.decompress(self.packed_plan))
         own = [
             step
-            for step in steps
+            for step in plan["steps"]
             if step["side"] != "daemon" or (step.get("undo") or {}).get("late")
         ]
         records = undo_records({}, {"controller": os.getpid()}, own)
         late = [record for record in records if record.get("late")]
         refused = undo([record for record in records if not record.get("late")])
-        if self._ctx.journal is not None:
-            left = [record for record, _ in refused] + late
-            write_journal(self._ctx.journal, left, self._kill if refused else None)
+        left = [record for record, _ in refused] + late
+        for step in plan["steps"]:
+            if step["op"] == "journal":
+                write_journal(step["args"]["path"], left, self._kill if refused else None)
         return [f"{record['step']}: {reason}" for record, reason in refused]
 
-    def _abandon(self, steps: list[dict[str, Any]], error: Exception) -> None:
+    def _abandon(self, failure: dict[str, Any]) -> None:
         """A start that failed: nothing may be left, then the daemon hears why."""
         self._kill_all()
-        left = self._undo(steps)
-        failure = _describe(error)
-        if left:
+        if left := self._undo():
             failure["left"] = left
-        try:
+        with contextlib.suppress(OSError):
             assert self.channel is not None
             protocol.send(self.channel, {"failed": failure})
-        except OSError:
-            return
 
     def _finish(self, status: dict[str, Any], error: dict[str, Any] | None) -> None:
         """The end of life: undo everything, leave exit.json, tell who listens."""
         self.state = "ending"
         if self._kill is not None:
             kill_tree(self._kill["mount"] + self._kill["path"])
-        plan = json.loads(self.raw_plan)
-        left = self._undo(plan["steps"])
+        left = self._undo()
         report = {
             "proto": protocol.PROTO,
             **status,
@@ -352,28 +362,30 @@ class Controller:
         self.service.tell({"event": "exit", **report})
 
 
-def _describe(error: Exception) -> dict[str, Any]:
-    if isinstance(error, Failed):
-        return error.to_json()
-    number = error.errno or 0 if isinstance(error, OSError) else 0
-    return Failed("controller", "", number, "", str(error)).to_json()
+def _end(pid: int) -> None:
+    """End a performer, which may be done already, and reap it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
-def make_consoles(plan: dict[str, Any]) -> list[Console]:
-    """The consoles of a plan: as many as its ptys, the first one with the domain's log."""
-    count = sum(step["args"]["count"] for step in plan["steps"] if step["op"] == "ptys")
-    log = None
-    if plan.get("log"):
-        log = Log(plan["log"], plan.get("log_bytes", _LOG_BYTES), plan.get("log_files", _LOG_FILES))
-    return [Console(log if number == 0 else None) for number in range(count)]
+def _children() -> list[int]:
+    """Our children: init, and during a start the stage (which a performer may have forked)."""
+    pid = os.getpid()
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as children:
+            return [int(child) for child in children.read().split()]
+    except FileNotFoundError:
+        return []
 
 
 def main(channel: socket.socket) -> None:
     """Receive the plan and run; never returns."""
     try:
-        got = protocol.receive_raw(channel)
-        if got is not None:
-            Controller(channel, *got).run()
+        head = protocol.receive(channel)
+        plan = protocol.receive_raw(channel)
+        if head is not None and plan is not None:
+            Controller(channel, head[0], plan[0], head[1]).run()
     except BaseException as error:
         _last_words(channel, error)
     finally:

@@ -31,6 +31,7 @@ _PACKET = 65536
 def run_step(ctx: Context, step: dict[str, Any]) -> None:
     """Perform one step; raises Failed, whatever went wrong."""
     name = step["name"]
+    ctx.again = bool(step.get("boot"))
     try:
         operation = OPS.get(step["op"])
         if operation is None:
@@ -101,7 +102,9 @@ def before_exec(ctx: Context) -> None:
     """
     assert ctx.channel is not None
     if ctx.stage_fd >= 0:
-        select.select([ctx.stage_fd], [], [])
+        poll = select.poll()
+        poll.register(ctx.stage_fd, select.POLLIN)
+        poll.poll()
     die_with_parent()
     announce(ctx.channel, ctx.phase)
 
@@ -138,8 +141,6 @@ def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
     try:
         if side == "stage":
             die_with_parent()
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         ctx.side = side
         ctx.executed = lambda: before_exec(ctx)
         follow(ctx, steps, ctx.phase + 1 if ctx.forked_last else ctx.phase)
@@ -151,6 +152,12 @@ def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
         _tell(channel, Failed(side, "", 0, "", f"internal error: {error!r}"))
     finally:
         os._exit(127)
+
+
+def quiet_signals() -> None:
+    """What the controller listens to is not for the processes that it forks."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _tell(channel: socket.socket, failure: Failed) -> None:
@@ -195,7 +202,6 @@ class Conductor:
             elif side == "controller":
                 forked_last = self._own(first, last)
                 if ctx.channel is not None and not forked_last and phase < last_of_init:
-                    self._reap_stage()
                     self._announce(ctx.channel, phase)
             else:
                 self.done = last
@@ -265,17 +271,9 @@ class Conductor:
         """The end of the stream: init's program runs. Anything else: it could not be executed."""
         channel = self.ctx.channel
         assert channel is not None
-        self._reap_stage()
         self.wait(channel)
         packet = channel.recv(_PACKET)
         if packet:
             raise Failed.from_json(json.loads(packet).get("failed", {}))
         channel.close()
         self.ctx.channel = None
-
-    def _reap_stage(self) -> None:
-        """The stage has forked init and leaves: wait for that, then init is our child."""
-        if "init" in self.ctx.pids:
-            pid = self.ctx.pids.pop("stage", None)
-            if pid is not None:
-                os.waitpid(pid, 0)

@@ -83,13 +83,18 @@ def send(sock: socket.socket, data: Any, fds: tuple[int, ...] = ()) -> None:
         sock.sendall(raw[sent:])
 
 
+def send_raw(sock: socket.socket, body: bytes) -> None:
+    """Send bytes that are no JSON as a frame."""
+    sock.sendall(_LENGTH.pack(len(body)) + body)
+
+
 def receive_fds(sock: socket.socket, size: int) -> tuple[bytes, list[int]]:
     """Data and the descriptors with it, close-on-exec from the first moment.
 
     (``socket.recv_fds`` takes flags but does not hand them to the kernel.)
     """
     data, control, _, _ = sock.recvmsg(size, _CONTROL, socket.MSG_CMSG_CLOEXEC)
-    fds = []
+    fds: list[int] = []
     for level, kind, raw in control:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds += struct.unpack(f"={len(raw) // 4}i", raw[: len(raw) // 4 * 4])

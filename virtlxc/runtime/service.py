@@ -14,7 +14,7 @@ import socket
 import time
 
 from . import protocol
-from .console import Console, Viewer
+from .console import Console, Log, Viewer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,8 +78,11 @@ class Service:
         if self._watched.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
-    def connect_consoles(self, masters: list[int]) -> None:
-        """Give the consoles the masters of a new boot."""
+    def connect_consoles(self, masters: list[int], log: tuple[str, int, int] | None = None) -> None:
+        """Give the consoles the masters of a boot; the first one logs to (path, size, files)."""
+        while len(self.consoles) < len(masters):
+            first = not self.consoles
+            self.consoles.append(Console(Log(*log) if log is not None and first else None))
         for console, master in zip(self.consoles, masters, strict=False):
             console.connect(master)
             self._masters[master] = console

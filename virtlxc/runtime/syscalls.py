@@ -30,6 +30,7 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+CLONE_PARENT = 0x00008000
 CLONE_INTO_CGROUP = 0x200000000
 
 #: kind of namespace (as in a plan) -> clone flag; /proc/PID/ns has the same names.
@@ -268,14 +269,15 @@ def pivot_root(new: str, old: str) -> None:
     _checked(_pivot_root(_NR_PIVOT_ROOT, os.fsencode(new), os.fsencode(old)), new)
 
 
-def clone(namespaces: int, cgroup_fd: int | None = None, pid: int | None = None) -> int:
-    """Fork into new namespaces, and into a cgroup2; returns 0 in the child, else its pid.
+def clone(flags: int, cgroup_fd: int | None = None, pid: int | None = None) -> int:
+    """Fork with flags for new namespaces, and into a cgroup2; returns 0 in the child, else its pid.
 
     A process that is moved into a cgroup later waits some 10 ms for the kernel's readers; one born
     there does not. ``pid``: the pid it shall have (EEXIST when that is taken). The process must be
     single-threaded: Python's own handlers after a fork are not run.
     """
-    arguments = _CloneArgs(flags=namespaces, exit_signal=17)
+    # SIGCHLD; a sibling (CLONE_PARENT) takes its signal after its parent.
+    arguments = _CloneArgs(flags=flags, exit_signal=0 if flags & CLONE_PARENT else 17)
     if cgroup_fd is not None:
         arguments.flags |= CLONE_INTO_CGROUP
         arguments.cgroup = cgroup_fd

@@ -28,7 +28,8 @@ class Context:
     processes of this start by side. ``plan``: the whole plan; ``channel``: the packet socket to the
     child (controller) or to the controller (stage, init). ``enter`` is what a forked child
     calls with its side: it goes on with that side's steps and never comes back. ``phase``: the
-    segment being performed.
+    segment being performed. ``again``: the step is one of the boot half, and what it makes is made
+    again at a reboot from inside.
     """
 
     def __init__(self, side: str, plan: dict[str, Any]) -> None:
@@ -44,9 +45,10 @@ class Context:
         self.stage_fd = -1
         self.is_init = False
         self.forked_last = True
-        self.journal: str | None = None
         self.executed: Callable[[], None] | None = None
-        self.boot_keys: list[str] | None = None
+        self.boot_keys: set[str] = set()
+        self.again = False
+        self.title: list[str] = []
 
     def put(self, key: str, fd: int) -> None:
         """Keep a descriptor for later steps; one of the same name is closed."""
@@ -54,8 +56,8 @@ class Context:
         if old is not None:
             os.close(old)
         self.keys[key] = fd
-        if self.boot_keys is not None:
-            self.boot_keys.append(key)
+        if self.again:
+            self.boot_keys.add(key)
 
     def key(self, name: str) -> int:
         """The descriptor called ``name``; raises StepError when no step made it."""

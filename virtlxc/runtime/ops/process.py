@@ -9,6 +9,7 @@ import socket
 from .. import syscalls
 from ..disk import put
 from ..journal import undo_records, write_journal
+from ..protocol import resolve
 from .context import Context, StepError
 
 _PERSONALITIES = {"linux": 0x0000, "linux32": 0x0008}
@@ -36,17 +37,13 @@ def journal(ctx: Context, *, path: str) -> None:
     Must precede every step of the controller that has an undo. Undo: null (the journal removes
     itself when all is undone).
     """
-    write_journal(path, undo_records(ctx.plan, ctx.pids), ctx.plan.get("kill"))
-    ctx.journal = path
+    kill = resolve(ctx.plan.get("kill"), ctx.pids)
+    write_journal(path, undo_records(ctx.plan, ctx.pids), kill)
 
 
 def title(ctx: Context, *, text: str) -> None:
-    """Controller: words of /proc/PID/cmdline (split at spaces) and comm."""
-    try:
-        syscalls.set_process_title(text.split(" "))
-    except OSError:
-        # The kernel was built without it: the comm has to do.
-        return
+    """Controller: words of /proc/PID/cmdline (split at spaces) and comm; shown once init runs."""
+    ctx.title = text.split(" ")
 
 
 def fork_stage(
@@ -66,7 +63,8 @@ def fork_stage(
     if cgroup is not None:
         path = cgroup["mount"] + cgroup["path"]
         into = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    pid = syscalls.clone(flags, into)
+    # The controller, for whom this process acts, is to be the parent.
+    pid = syscalls.clone(flags | syscalls.CLONE_PARENT, into)
     if pid == 0:
         ours.close()
         ctx.channel = theirs

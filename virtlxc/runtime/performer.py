@@ -1,0 +1,125 @@
+"""The performer: the controller's hands during one boot, gone when init runs.
+
+Performing a plan touches much memory. A process forked for it takes that along when it leaves, and
+the controller stays small. The performer acts for the controller, under its side of the plan; the
+stage that it forks is the controller's child, not its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import zlib
+
+from . import protocol
+from .journal import undo, undo_records
+from .ops.context import Context
+from .perform import Conductor, quiet_signals
+from .protocol import Failed, ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Boot:
+    """What a performer achieved: pids, and the descriptors that the controller is to keep.
+
+    ``stage`` is 0 when the stage became init itself. ``keys`` are those of steps that are not
+    performed again at a reboot; ``masters`` those of the consoles; ``title`` the words to show.
+    """
+
+    def __init__(self, data: dict[str, Any], fds: list[int]) -> None:
+        self.init = int(data["init"])
+        self.stage = int(data["stage"])
+        self.title: list[str] = data["title"]
+        first = len(data["keys"])
+        last = first + data["masters"]
+        self.keys: dict[str, int] = dict(zip(data["keys"], fds[:first], strict=True))
+        self.masters = fds[first:last]
+        self.listener = fds[last] if data["listener"] else -1
+
+
+def perform(
+    packed_plan: bytes, controller: int, keys: dict[str, int], again: bool, report: socket.socket
+) -> None:
+    """The whole life of a performer, forked by ``controller``; never returns.
+
+    ``again``: a reboot from inside: the boot half is undone, then performed.
+    """
+    conductor = None
+    try:
+        quiet_signals()
+        plan = json.loads(zlib.decompress(packed_plan))
+        ctx = Context("controller", plan)
+        ctx.keys = keys
+        ctx.pids["controller"] = controller
+        steps = plan["steps"]
+        if again:
+            steps = protocol.boot_half(steps)
+            undo(undo_records(plan, ctx.pids, steps))
+        conductor = Conductor(ctx, steps, lambda channel: _wait(channel, report))
+        conductor.conduct()
+        _tell_done(ctx, report)
+    except (Failed, ProtocolError, OSError) as error:
+        _tell_failed(report, describe(error), conductor)
+    except BaseException as error:
+        failure = Failed("controller", "", 0, "", f"internal error: {error!r}").to_json()
+        _tell_failed(report, failure, conductor)
+    finally:
+        os._exit(0)
+
+
+def _wait(channel: socket.socket, report: socket.socket) -> None:
+    """Wait for the stage's or init's socket; give up when the controller is gone."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    poll.register(report, select.POLLRDHUP)
+    while True:
+        for fd, event in poll.poll():
+            if fd == channel.fileno():
+                return
+            if event:
+                raise Failed("controller", "", 0, "", "the start was given up")
+
+
+def _tell_done(ctx: Context, report: socket.socket) -> None:
+    masters = set(ctx.masters)
+    kept = {
+        key: fd for key, fd in ctx.keys.items() if key not in ctx.boot_keys and fd not in masters
+    }
+    data = {
+        "init": ctx.pids["init"],
+        "stage": ctx.pids.get("stage", 0),
+        "title": ctx.title,
+        "keys": list(kept),
+        "masters": len(ctx.masters),
+        "listener": ctx.listener is not None,
+    }
+    fds = [*kept.values(), *ctx.masters]
+    if ctx.listener is not None:
+        fds.append(ctx.listener.fileno())
+    socket.send_fds(report, [json.dumps({"performed": data}).encode()], fds)
+
+
+def _tell_failed(
+    report: socket.socket, failure: dict[str, Any], conductor: Conductor | None
+) -> None:
+    try:
+        report.send(
+            json.dumps(
+                {"failed": failure, "done": conductor.done if conductor is not None else 0}
+            ).encode()
+        )
+    except OSError:
+        return
+
+
+def describe(error: Exception) -> dict[str, Any]:
+    """An error as the daemon gets it."""
+    if isinstance(error, Failed):
+        return error.to_json()
+    number = error.errno or 0 if isinstance(error, OSError) else 0
+    return Failed("controller", "", number, "", str(error)).to_json()
