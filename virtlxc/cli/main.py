@@ -83,7 +83,7 @@ def run_line(session: Session, words: Sequence[str]) -> int:
     except UsageError as error:
         session.complain(*error.lines)
         return 1
-    status = 0
+    status = 0 if words[0] else 1
     for command, args in work:
         status = carry_out(session, command, args)
         if command.name in ("quit", "exit"):

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
     Param = tuple[str, int, Any]
 
+# Says in a flag word of a get call that we take strings; without it the daemon leaves them out.
+STRING_OKAY = 4
+
 INT, UINT, LLONG, ULLONG, DOUBLE, BOOLEAN, STRING = range(1, 8)
 
 

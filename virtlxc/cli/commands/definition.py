@@ -39,6 +39,9 @@ def define(session: Session, xml: str, flags: int, failed: str) -> tuple[str, li
 
     Only our own call tells warnings; another daemon gets libvirt's.
     """
+    if session.readonly:
+        # Refused in any case, and then in libvirt's words.
+        session.call("DOMAIN_DEFINE_XML", failed=failed, xml=xml)
     try:
         found = session.own("DEFINE", failed=failed, xml=xml, flags=flags)
         return found["dom"][0], list(found["warnings"])

@@ -29,13 +29,13 @@ def _change(verb: str, done: str) -> Run:
             flags |= LIVE
         if "force" in args:
             flags |= FORCE
-        session.call(
-            f"DOMAIN_{verb.upper()}_DEVICE_FLAGS",
-            failed=f"Failed to {verb} device from {path}",
-            dom=ref,
-            xml=read_text(path),
-            flags=flags,
-        )
+        call, failed = f"DOMAIN_{verb.upper()}_DEVICE", f"Failed to {verb} device from {path}"
+        xml = read_text(path)
+        # As virsh: the older call where it says the same, because errors name the call.
+        if flags or "current" in args or verb == "update":
+            session.call(f"{call}_FLAGS", failed=failed, dom=ref, xml=xml, flags=flags)
+        else:
+            session.call(call, failed=failed, dom=ref, xml=xml)
         session.remark(f"Device {done} successfully\n")
 
     return run

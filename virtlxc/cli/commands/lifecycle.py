@@ -43,8 +43,10 @@ def _start(session: Session, args: Args) -> None:
         ref = session.call(
             "DOMAIN_CREATE_WITH_FILES", failed=failed, dom=ref, flags=flags, fds=fds
         )["dom"]
-    else:
+    elif flags:
         ref = session.call("DOMAIN_CREATE_WITH_FLAGS", failed=failed, dom=ref, flags=flags)["dom"]
+    else:
+        session.call("DOMAIN_CREATE", failed=failed, dom=ref)
     session.remark(f"Domain '{ref[0]}' started\n")
     if "console" in args:
         _console(session, ref)
@@ -90,13 +92,17 @@ def passed_fds(args: Args) -> list[int]:
 def _destroy(session: Session, args: Args) -> None:
     ref = domain(session, args)
     name = args["domain"]
-    session.call(
-        "DOMAIN_DESTROY_FLAGS",
-        failed=f"Failed to destroy domain '{name}'",
-        dom=ref,
-        flags=args.bits(DESTROY_FLAGS),
-    )
+    failed, flags = f"Failed to destroy domain '{name}'", args.bits(DESTROY_FLAGS)
+    with_flags(session, "DOMAIN_DESTROY", failed, ref, flags)
     session.remark(f"Domain '{name}' destroyed\n")
+
+
+def with_flags(session: Session, call: str, failed: str, ref: Ref, flags: int) -> None:
+    """Makes the call with flags only if there are some, as virsh does: errors name the call."""
+    if flags:
+        session.call(f"{call}_FLAGS", failed=failed, dom=ref, flags=flags)
+    else:
+        session.call(call, failed=failed, dom=ref)
 
 
 def _modes(args: Args) -> int:
@@ -121,7 +127,7 @@ def _shutdown(session: Session, args: Args) -> None:
 
         shut_down_and_wait(session, ref, flags, seconds, force="force" in args, failed=failed)
         return
-    session.call("DOMAIN_SHUTDOWN_FLAGS", failed=failed, dom=ref, flags=flags)
+    with_flags(session, "DOMAIN_SHUTDOWN", failed, ref, flags)
     session.remark(f"Domain '{name}' is being shutdown\n")
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, alias, flag, number, rest, rows, text, word
 from virtlxc.cli.lookup import domain
-from virtlxc.cli.params import BOOLEAN, DOUBLE, STRING, UINT, ULLONG, shown, values
+from virtlxc.cli.params import (
+    BOOLEAN,
+    DOUBLE,
+    STRING,
+    STRING_OKAY,
+    UINT,
+    ULLONG,
+    shown,
+    values,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,7 +124,7 @@ def _tune(
         failed=f"Unable to get number of {what} parameters",
         dom=ref,
         nparams=PARAMS_MAX,
-        flags=flags,
+        flags=flags | STRING_OKAY,
     )
     return values(found["params"])
 
@@ -132,21 +141,30 @@ def _schedinfo(session: Session, args: Args) -> dict[str, Any]:
     asked = 0 if flags == LIVE | CONFIG else flags
     ref = domain(session, args)
     kind = session.call("DOMAIN_GET_SCHEDULER_TYPE", dom=ref)
-    known = _scheduler(session, ref, kind["nparams"], asked)
-    updates = [_update(known, written) for written in _written(args)]
-    if updates:
-        session.call(
-            "DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS", dom=ref, params=updates, flags=flags
-        )
+    try:
         known = _scheduler(session, ref, kind["nparams"], asked)
-    elif flags == LIVE | CONFIG:
-        raise Failed("cannot query both live and config at once")
+        updates = [_update(known, written) for written in _written(args)]
+        if updates:
+            session.call(
+                "DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS", dom=ref, params=updates, flags=flags
+            )
+            known = _scheduler(session, ref, kind["nparams"], asked)
+        elif flags == LIVE | CONFIG:
+            raise Failed("cannot query both live and config at once")
+    except Failed:
+        # virsh prints what it knows before it asks for more.
+        if session.options.output == "text":
+            session.say(_show_params({"Scheduler": kind["type"]}, args, session.quiet))
+        raise
     return {"Scheduler": kind["type"], **values(known)}
 
 
 def _scheduler(session: Session, ref: Ref, count: int, flags: int) -> list[Param]:
     found: list[Param] = session.call(
-        "DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS", dom=ref, nparams=count, flags=flags
+        "DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS",
+        dom=ref,
+        nparams=count,
+        flags=flags | STRING_OKAY,
     )["params"]
     return found
 

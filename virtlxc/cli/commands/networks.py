@@ -113,23 +113,24 @@ def _show_info(data: dict[str, Any], args: Args, quiet: bool) -> str:
 
 def _define(session: Session, args: Args) -> None:
     path = args["file"]
-    ref = session.call(
-        "NETWORK_DEFINE_XML_FLAGS",
-        failed=f"Failed to define network from {path}",
-        xml=read_text(path),
-        flags=VALIDATE if "validate" in args else 0,
-    )["net"]
+    ref = _with_xml(session, args, "NETWORK_DEFINE_XML", f"Failed to define network from {path}")
     session.remark(f"Network {ref[0]} defined from {path}\n")
+
+
+def _with_xml(session: Session, args: Args, call: str, failed: str) -> NetworkRef:
+    """Makes the call with the file's XML; the newer one only if --validate needs it."""
+    xml = read_text(args["file"])
+    ref: NetworkRef
+    if "validate" in args:
+        ref = session.call(f"{call}_FLAGS", failed=failed, xml=xml, flags=VALIDATE)["net"]
+    else:
+        ref = session.call(call, failed=failed, xml=xml)["net"]
+    return ref
 
 
 def _create(session: Session, args: Args) -> None:
     path = args["file"]
-    ref = session.call(
-        "NETWORK_CREATE_XML_FLAGS",
-        failed=f"Failed to create network from {path}",
-        xml=read_text(path),
-        flags=VALIDATE if "validate" in args else 0,
-    )["net"]
+    ref = _with_xml(session, args, "NETWORK_CREATE_XML", f"Failed to create network from {path}")
     session.remark(f"Network {ref[0]} created from {path}\n")
 
 
@@ -138,6 +139,9 @@ def _start(session: Session, args: Args) -> None:
     name = args["network"]
     failed = f"Failed to start network {name}"
     warnings: list[str] = []
+    if session.readonly:
+        # Refused in any case, and then in libvirt's words.
+        session.call("NETWORK_CREATE", failed=failed, net=ref)
     try:
         warnings = session.own("NETWORK_START", failed=failed, net=ref)["warnings"]
     except Failed as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, number, rows, word
 from virtlxc.cli.lookup import domain
-from virtlxc.cli.params import shown, values
+from virtlxc.cli.params import STRING_OKAY, shown, values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ AT_ONCE = 128
 NANO = 1_000_000_000
 TIMES = ("cpu_time", "vcpu_time", "user_time", "system_time")
 LIVE, CONFIG, MAXIMUM, GUEST = 1, 2, 4, 8
+INACTIVE_XML = 2
+NO_SUPPORT, INVALID_ARG = 3, 8
 COUNTS = (
     ("maximum", "config", CONFIG | MAXIMUM),
     ("maximum", "live", LIVE | MAXIMUM),
@@ -82,7 +84,9 @@ def _stats(session: Session, ref: Ref, start: int, count: int, size: int) -> lis
 
 def _ask(session: Session, ref: Ref, **fields: Any) -> dict[str, Any]:
     failed = f"Failed to retrieve CPU statistics for domain '{ref[0]}'"
-    return session.call("DOMAIN_GET_CPU_STATS", failed=failed, dom=ref, **fields)
+    return session.call(
+        "DOMAIN_GET_CPU_STATS", failed=failed, dom=ref, flags=STRING_OKAY, **fields
+    )
 
 
 def _show_cpu_stats(data: dict[str, Any], args: Args, quiet: bool) -> str:
@@ -109,16 +113,41 @@ def _vcpucount(session: Session, args: Args) -> dict[str, Any] | int:
     ref = domain(session, args)
     options = (("live", LIVE), ("config", CONFIG), ("maximum", MAXIMUM), ("guest", GUEST))
     if any(name in args for name in ("current", "active", *dict(options))):
-        flags = args.bits(options)
-        number_: int = session.call("DOMAIN_GET_VCPUS_FLAGS", dom=ref, flags=flags)["num"]
-        return number_
+        return _count(session, ref, args.bits(options))
     is_active = bool(session.call("DOMAIN_IS_ACTIVE", dom=ref)["active"])
     is_persistent = bool(session.call("DOMAIN_IS_PERSISTENT", dom=ref)["persistent"])
     return {
-        f"{what} {where}": session.call("DOMAIN_GET_VCPUS_FLAGS", dom=ref, flags=flags)["num"]
+        f"{what} {where}": _count(session, ref, flags)
         for what, where, flags in COUNTS
         if (is_active if flags & LIVE else is_persistent)
     }
+
+
+def _count(session: Session, ref: Ref, flags: int) -> int:
+    """One count, by what the daemon has for it."""
+    try:
+        number_: int = session.call("DOMAIN_GET_VCPUS_FLAGS", dom=ref, flags=flags)["num"]
+        return number_
+    except Failed as failed:
+        if failed.code not in (NO_SUPPORT, INVALID_ARG):
+            raise
+    if flags & GUEST:
+        raise Failed("Failed to retrieve vCPU count from the guest")
+    if flags & LIVE or (not flags & CONFIG and ref[2] >= 0):
+        if flags & MAXIMUM:
+            return int(session.call("DOMAIN_GET_MAX_VCPUS", dom=ref)["num"])
+        return int(session.call("DOMAIN_GET_INFO", dom=ref)["nrVirtCpu"])
+    from virtlxc.cli.xml import parse
+
+    xml = session.call("DOMAIN_GET_XML_DESC", dom=ref, flags=INACTIVE_XML)["xml"]
+    vcpu = parse(xml).find("vcpu")
+    which = "maximum" if flags & MAXIMUM else "current"
+    text = None
+    if vcpu is not None:
+        text = vcpu.text if flags & MAXIMUM else vcpu.get("current")
+    if text is None:
+        raise Failed(f"Failed to retrieve {which} vcpu count")
+    return int(text)
 
 
 def _show_vcpucount(data: dict[str, int] | int, args: Args, quiet: bool) -> str:
