@@ -14,6 +14,7 @@ import struct
 import sys
 from dataclasses import dataclass
 
+from virtlxc.host.inits import look
 from virtlxc.runtime import syscalls
 
 POWEROFF, REBOOT = "poweroff", "reboot"
@@ -21,10 +22,9 @@ POWEROFF, REBOOT = "poweroff", "reboot"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One sort of init: how its program is called, and its signals."""
+    """One sort of init and what it understands."""
 
     name: str
-    programs: frozenset[str]
     signals: dict[str, int]
     initctl: bool = False
 
@@ -32,19 +32,12 @@ class Kind:
 # glibc's SIGRTMIN: the numbers below it are its own. A systemd built with musl does not exist.
 _RTMIN = 34
 
-SYSTEMD = Kind(
-    "systemd", frozenset({"systemd"}), {POWEROFF: _RTMIN + 4, REBOOT: _RTMIN + 5}
-)
-BUSYBOX = Kind(
-    "busybox init",
-    frozenset({"busybox", "busybox.static"}),
-    {POWEROFF: signal.SIGUSR2, REBOOT: signal.SIGTERM},
-)
-OTHER = Kind(
-    "init", frozenset(), {POWEROFF: signal.SIGTERM, REBOOT: signal.SIGHUP}, initctl=True
-)
+SYSTEMD = Kind("systemd", {POWEROFF: _RTMIN + 4, REBOOT: _RTMIN + 5})
+BUSYBOX = Kind("busybox init", {POWEROFF: signal.SIGUSR2, REBOOT: signal.SIGTERM})
+OTHER = Kind("init", {POWEROFF: signal.SIGTERM, REBOOT: signal.SIGHUP}, initctl=True)
 
-_KINDS = (SYSTEMD, BUSYBOX)
+# By the kinds that host.inits tells apart.
+_KINDS = {"systemd": SYSTEMD, "busybox": BUSYBOX}
 
 # Where sysvinit and upstart listen; the first that is a FIFO counts.
 _INITCTL = ("run/initctl", "dev/initctl", "etc/.initctl")
@@ -53,24 +46,21 @@ _RUNLEVELS = {POWEROFF: b"0", REBOOT: b"6"}
 
 def kind_of(pid: int) -> Kind:
     """The sort of init that runs as ``pid``; OTHER when its program says nothing to us."""
-    program, applet = _program(pid)
-    if BUSYBOX.programs & {program} and applet not in ("init", "linuxrc"):
-        # A shell script as init: the program is busybox, but not its init.
-        return OTHER
-    return next((kind for kind in _KINDS if program in kind.programs), OTHER)
-
-
-def _program(pid: int) -> tuple[str, str]:
-    """(name of the executable, name it was called by or, behind busybox's own, its applet)."""
     try:
-        program = os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)"))
+        program = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
         with open(f"/proc/{pid}/cmdline", errors="replace") as file:
             words = [os.path.basename(word) for word in file.read().split("\0")]
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
-        return "", ""
-    if words[0] == program and len(words) > 1:
-        words = words[1:]
-    return program, words[0].lstrip("-")
+        return OTHER
+    try:
+        kind = _KINDS.get(look(root, program, program).kind, OTHER)
+    finally:
+        os.close(root)
+    if kind is BUSYBOX and not {"init", "linuxrc"} & set(words[:2]):
+        # A shell script as init: the program is busybox, but not its init.
+        return OTHER
+    return kind
 
 
 def listens(pid: int, signum: int) -> bool:

@@ -21,11 +21,12 @@ _BY_NAME = (
     (re.compile(r"/upstart$"), "upstart"),
 )
 # /sbin/init as a file of its own tells by what it contains.
+# Busybox's init reads /etc/inittab too: it comes first.
 _BY_CONTENT = (
+    (b"BusyBox v", "busybox"),
     (b"upstart-", "upstart"),
     (b"sysvinit", "sysvinit"),
     (b"/etc/inittab", "sysvinit"),
-    (b"BusyBox v", "busybox"),
 )
 _SCAN_BYTES = 4 << 20
 
