@@ -1,0 +1,84 @@
+"""The story of a first container: made from a template, started, on the network, looked into,
+stopped, deleted. As a user sees it, through the command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Instance, wait_for
+
+pytestmark = [pytest.mark.host, pytest.mark.kernel]
+
+PROMPT = "Please press Enter to activate this console."
+
+
+def lease_of(instance: Instance, name: str) -> str:
+    """The address that the guest got by DHCP."""
+
+    def look() -> str:
+        found = re.search(r"ipv4 +(\S+)/24", instance.virtlxc("domifaddr", name).ok())
+        return found.group(1) if found else ""
+
+    return wait_for(f"a lease of {name}", look)
+
+
+def test_from_nothing_to_a_shell_and_back(instance: Instance) -> None:
+    instance.virtlxc("new", "test", "--template", "busybox").ok()
+    assert "shut off" in instance.virtlxc("list", "--all").ok()
+    instance.virtlxc("start", "test").ok()
+    address = lease_of(instance, "test")
+    log = wait_for(
+        "the prompt",
+        lambda: text if PROMPT in (text := instance.virtlxc("logs", "test").ok()) else "",
+    )
+    assert f"lease of {address} obtained" in log
+    inside = instance.virtlxc("exec", "test", "--", "ip", "-4", "addr", "show", "eth0").ok()
+    assert f"inet {address}/24" in inside
+    assert instance.virtlxc("exec", "test", "--", "hostname").ok() == "test\n"
+    assert "nameserver 192.168." in instance.virtlxc("exec", "test", "cat", "/etc/resolv.conf").ok()
+    owner = instance.virtlxc("exec", "test", "--", "stat", "-c", "%u:%g", "/sbin/init").ok()
+    assert owner == "0:0\n", "files are the guest's root's, by an idmapped mount"
+    uid_map = instance.virtlxc("exec", "test", "--", "cat", "/proc/self/uid_map").ok().split()
+    assert uid_map[0] == "0" and int(uid_map[1]) >= 0x80000
+    shown = instance.virtlxc("net-dumpxml", "default").ok()
+    assert shown.startswith("<network connections='1'>")
+    assert "test" in instance.virtlxc("net-dhcp-leases", "default").ok()
+    instance.virtlxc("shutdown", "test", "--wait", "--timeout", "20").ok()
+    assert "shut off" in instance.virtlxc("list", "--all").ok()
+    instance.virtlxc("delete", "test").ok()
+    assert "test" not in instance.virtlxc("list", "--all").ok()
+    assert list((Path(instance.paths.lib) / "guests").iterdir()) == []
+    instance.virtlxc("net-destroy", "default").ok()
+
+
+def test_two_guests_reach_each_other_by_name(instance: Instance) -> None:
+    for name in ("one", "two"):
+        instance.virtlxc("new", name, "--template", "busybox", "--start").ok()
+    address = lease_of(instance, "two")
+    lease_of(instance, "one")
+    answer = instance.virtlxc("exec", "one", "--", "nslookup", "-type=a", "two").ok()
+    assert address in answer
+    instance.virtlxc("exec", "one", "--", "ping", "-c", "1", "-W", "5", address).ok()
+    for name in ("one", "two"):
+        instance.virtlxc("destroy", name).ok()
+        instance.virtlxc("delete", name).ok()
+    instance.virtlxc("net-destroy", "default").ok()
+
+
+def test_network_outlives_the_daemon_and_guests_the_network(instance: Instance) -> None:
+    instance.virtlxc("new", "test", "--template", "busybox", "--start").ok()
+    address = lease_of(instance, "test")
+    instance.kill_daemon()
+    instance.start_daemon()
+    assert re.search(r"default +active", instance.virtlxc("net-list").ok())
+    assert lease_of(instance, "test") == address
+    instance.virtlxc("net-destroy", "default").ok()
+    instance.virtlxc("net-start", "default").ok()
+    gateway = ["exec", "test", "--", "ping", "-c", "1", "-W", "5", "192.168.122.1"]
+    instance.virtlxc(*gateway).ok()
+    instance.virtlxc("destroy", "test").ok()
+    instance.virtlxc("delete", "test").ok()
+    instance.virtlxc("net-destroy", "default").ok()
