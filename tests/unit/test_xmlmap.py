@@ -79,8 +79,8 @@ def test_what_is_unknown_is_kept_where_it_was() -> None:
     value = thing(text)
     assert value.kept == (
         Kept(path="@colour", xml="red"),
-        Kept(path="limits/@new", xml="1"),
         Kept(path="far:x", xml="<far:x xmlns:far='urn:far'/>"),
+        Kept(path="limits/@new", xml="1"),
     )
     assert thing(xmlmap.format(THING, value)) == value
 

@@ -26,8 +26,8 @@ class Domain:
     """Memory is in KiB. ``uuid`` is lower case with dashes, '' when the document has none.
 
     ``metadata`` is what stands inside ``<metadata>``, byte for byte, without our own element, which
-    is ``container``. ``memory`` is the limit that a start sets (``memtune.hard_limit`` overrides
-    it); ``current_memory`` is None when it is the same.
+    is ``container`` (and then without blanks at its end). ``memory`` is the limit that a start
+    sets (``memtune.hard_limit`` overrides it); ``current_memory`` is None when it is the same.
     """
 
     name: str

@@ -11,6 +11,7 @@ from virtlxc import xmlmap
 from virtlxc.model.container import CONTAINER, URI, Container
 
 _OWN = f"{{{URI}}}container"
+_BLANKS = " \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +39,17 @@ def split(source: str | bytes, element: etree._Element | None) -> tuple[str | No
         second = xmlmap.where(element[own[1]])
         raise xmlmap.error(f"{second}: a second <virtlxc:container>; there can be one")
     foreign = _foreign(source, element, own)
+    if own:
+        foreign = foreign.rstrip(_BLANKS)
     return (foreign if foreign.strip() else None), container
 
 
 def join(foreign: str | None, container: Container, indent: str = "  ") -> str | None:
     """The ``<metadata>`` element, without its own indentation; None when it would be empty."""
-    own = ""
-    if container != Container():
-        own = "\n" + xmlmap.format(CONTAINER, container, indent=indent + "  ").rstrip("\n")
-    if foreign is None and not own:
-        return None
-    text = foreign or f"\n{indent}"
-    if own:
-        blank = text[len(text.rstrip(" \t\r\n")) :]
-        text = text[: len(text) - len(blank)] + own + (blank or f"\n{indent}")
-    return f"<metadata>{text}</metadata>"
+    if container == Container():
+        return None if foreign is None else f"<metadata>{foreign}</metadata>"
+    own = xmlmap.format(CONTAINER, container, indent=indent + "  ")
+    return f"<metadata>{(foreign or '').rstrip(_BLANKS)}\n{own}{indent}</metadata>"
 
 
 def _foreign(source: str | bytes, element: etree._Element, own: list[int]) -> str:
@@ -62,7 +59,7 @@ def _foreign(source: str | bytes, element: etree._Element, own: list[int]) -> st
     at = span.start
     for number in own:
         start, end = span.children[number]
-        parts.append(data[at:start].rstrip(b" \t\r\n"))
+        parts.append(data[at:start].rstrip(_BLANKS.encode()))
         at = end
     parts.append(data[at : span.end])
     text = b"".join(parts).decode()
@@ -143,7 +140,7 @@ def _with_namespaces(element: etree._Element, own: list[int]) -> str:
     parts = [element.text or ""]
     for number, child in enumerate(element):
         if number in own:
-            parts[-1] = parts[-1].rstrip(" \t\r\n")
+            parts[-1] = parts[-1].rstrip(_BLANKS)
             parts.append(child.tail or "")
         else:
             parts.append(etree.tostring(child, encoding="unicode", with_tail=True))

@@ -13,6 +13,9 @@ from virtlxc.model.domain import Domain
 from virtlxc.xmlmap import ACTED, REFUSED, Flag, Keep, Object, Repeat, Table, Value
 
 
+_TWICE = "there is one before it, which counts"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unserved:
     """An element or attribute without effect.
@@ -45,12 +48,14 @@ def _object(table: Table, value: Any, path: str) -> Iterator[Unserved]:
             yield from _repeat(field, field.table, getattr(value, field.field), path)
         elif isinstance(field, Object | Value | Flag):
             yield from _field(table, field, getattr(value, field.field), path)
+    single = {row.path for row in table.rows if isinstance(row, Value | Object)}
     known = {row.path: row for row in table.rows if isinstance(row, Keep)}
     for kept in value.kept if table.keeps else ():
         row = known.get(kept.path)
         # What protects only with some values asks for nothing with the others.
         if kept.protects or row is None or row.treatment != REFUSED:
-            yield _about(f"{path}/{kept.path}", kept.protects, row.note if row else "")
+            reason = row.note if row else _TWICE if kept.path in single else ""
+            yield _about(f"{path}/{kept.path}", kept.protects, reason)
 
 
 def _repeat(row: Repeat, table: Table, items: tuple[Any, ...], path: str) -> Iterator[Unserved]:

@@ -27,7 +27,8 @@ def parse(table: Table, element: etree._Element) -> Any:
     if kept:
         if not table.keeps:
             raise _unknown(table, element, kept[0])
-        values["kept"] = tuple(kept)
+        # By path, so that what is read again after it was written is the same value.
+        values["kept"] = tuple(sorted(kept, key=lambda item: item.path))
     if table.make is not None:
         _require(table, element, values)
         return table.make(values)
