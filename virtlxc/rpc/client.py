@@ -244,9 +244,11 @@ class Connection:
         return len(data) >= wire.LENGTH_SIZE and len(data) >= wire.packet_size(data)
 
     def _readable(self, timeout: float) -> bool:
-        from select import select
+        from select import POLLIN, poll
 
-        return bool(select([self._socket.fileno()], [], [], timeout)[0])
+        watch = poll()
+        watch.register(self._socket.fileno(), POLLIN)
+        return bool(watch.poll(timeout * 1000))
 
     def _packet(self) -> tuple[wire.Header, bytes]:
         try:

@@ -39,6 +39,7 @@ class Job:
         self._call: Call | None = None
         self._handler: Handler | None = None
         self._values: tuple[Any, ...] = ()
+        self._result: tuple[Any, ...] = ()
         self._reply = b""
         self.stream: socket.socket | None = None
         self.later: Later | None = None
@@ -144,6 +145,7 @@ class Job:
             values = (result,)
         else:
             values = result
+        self._result = values
         payload = row.result.encode(values)
         fds = self._call.out_fds
         type = wire.REPLY
@@ -176,7 +178,9 @@ class Job:
         marks = self._handler.procedure.marks
         if marks & {"ro", "quiet"} or not self._handler.needs_open:
             return
-        refs = [value for value in self._values if isinstance(value, Ref | NetworkRef)]
+        # What is made by the call has its name in the reply only.
+        values = (*self._values, *self._result)
+        refs = [value for value in values if isinstance(value, Ref | NetworkRef)]
         result = "ok" if self._error is None else str(self._error)
         _audit.info(
             "uid=%d pid=%d call=%s domain=%s result=%s",
