@@ -48,6 +48,9 @@ class Domains:
         self.running.add(ref.name)
         return ref
 
+    def destroy(self, ref: Ref, flags: int = 0) -> None:
+        self.running.remove(ref.name)
+
     def undefine(self, ref: Ref, flags: int = 0) -> None:
         del self.defined[ref.name]
 
@@ -255,6 +258,12 @@ def test_delete_refuses_a_running_one(place: Place) -> None:
     with pytest.raises(VirtlxcError, match=r"it is running \(first: virtlxc destroy g\)"):
         place.images.delete(place.domains.lookup_name("g"), {})
     assert place.names() == ["g"]
+
+
+def test_delete_by_force_ends_it_first(place: Place) -> None:
+    place.new(start=1)
+    place.images.delete(place.domains.lookup_name("g"), {"force": 1})
+    assert place.names() == [] and place.domains.running == set()
 
 
 def test_next_daemon_removes_what_never_was_whole(place: Place) -> None:

@@ -46,6 +46,7 @@ class DomainCalls(Protocol):
     def lookup_name(self, name: str) -> Ref: ...
     def define(self, xml: str, flags: int = 0) -> Defined: ...
     def start(self, ref: Ref, flags: int = 0) -> Ref: ...
+    def destroy(self, ref: Ref, flags: int = 0) -> None: ...
     def undefine(self, ref: Ref, flags: int = 0) -> None: ...
     def is_active(self, ref: Ref) -> bool: ...
 
@@ -128,10 +129,11 @@ class Images:
         return ref, messages
 
     def delete(self, ref: Ref, options: Mapping[str, Any]) -> list[str]:
-        """Undefines a guest that ``new`` made, and removes its files."""
+        """Undefines a guest that ``new`` made, and removes its files; ``force`` ends it first."""
         doing = f"cannot delete '{ref.name}'"
         for option in options:
-            raise VirtlxcError(f"{doing}: there is no option '{option}'", Code.INVALID_ARG)
+            if option != "force":
+                raise VirtlxcError(f"{doing}: there is no option '{option}'", Code.INVALID_ARG)
         with self._lock:
             path = f"{self._folder}/{ref.name}"
             made = read_json(f"{path}/made.json")
@@ -142,10 +144,12 @@ class Images:
                     Code.OPERATION_INVALID,
                 )
             if self._domains.is_active(ref):
-                raise VirtlxcError(
-                    f"{doing}: it is running (first: virtlxc destroy {ref.name})",
-                    Code.OPERATION_INVALID,
-                )
+                if not options.get("force"):
+                    raise VirtlxcError(
+                        f"{doing}: it is running (first: virtlxc destroy {ref.name})",
+                        Code.OPERATION_INVALID,
+                    )
+                self._domains.destroy(ref)
             self._domains.undefine(ref)
             self._take_away(path)
         return []

@@ -32,8 +32,9 @@ def _new(session: Session, args: Args) -> None:
     ]
     if "memory" in args:
         options.append(("memory", ULLONG, kibibytes(args["memory"])))
-    if "start" in args:
-        options.append(("start", BOOLEAN, 1))
+    for switch in ("no-network", "start"):
+        if switch in args:
+            options.append((switch, BOOLEAN, 1))
     found = session.own(
         "NEW",
         failed=f"Failed to make domain '{name}'",
@@ -77,6 +78,7 @@ COMMANDS = rows(
         word("template", "what is put into it: busybox", complete="templates"),
         text("network", "the network it is connected to; default if not given", named=True,
              complete="networks"),
+        flag("no-network", "it gets no network card"),
         text("mac", "its MAC address", named=True),
         text("memory", "the most memory it may use: 512M, 2G", named=True),
         flag("start", "start it"),
