@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,6 @@ class Lab:
 
     def controller(self, ref: Ref) -> int:
         """The pid of the controller of a running domain."""
-        import json
-
         status = json.loads((self.folder(ref) / "status.json").read_text())
         pid: int = status["run"]["controller"]["pid"]
         return pid
@@ -102,4 +100,9 @@ def document(name: str, root: Path, init: str, more: str, os_more: str = "") -> 
 
 
 def is_alive(pid: int) -> bool:
-    return os.path.exists(f"/proc/{pid}")
+    """Whether the process still runs: a zombie that its parent has not looked at does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(") ")[2][0] not in "ZX"

@@ -22,7 +22,13 @@ def starttime(pid: int) -> int | None:
 
 def alive(process: Process) -> bool:
     """Whether this very process, not a later one with its pid, is there and no zombie."""
-    return starttime(process.pid) == process.starttime
+    pidfd = open_pidfd(process)
+    if pidfd is None:
+        return False
+    try:
+        return not readable(pidfd)
+    finally:
+        os.close(pidfd)
 
 
 @contextlib.contextmanager
