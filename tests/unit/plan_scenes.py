@@ -230,6 +230,17 @@ GOLDEN: tuple[tuple[str, Domain, str, StartFacts, dict[str, Any]], ...] = (
         {},
     ),
     (
+        "shared-mapped-v2",
+        domain(
+            interfaces=(),
+            idmap=SHIFTED,
+            shares=(Share(kind="net", type="netns", value="blue"),),
+        ),
+        "v2",
+        START,
+        {},
+    ),
+    (
         "nested-paused-v2",
         domain(idmap=SHIFTED, container=Container(nesting=True)),
         "v2",

@@ -137,35 +137,36 @@ def kernel(scene: Scene) -> Iterator[Step]:
     if scene.own_net or not scene.userns:
         yield _mount("sysfs", "/sys", "read-only, as libvirt gives it", ["ro", *flags])
     else:
-        # sysfs shows a network namespace, and mounting it needs rights over that.
         yield _init(
             "attach /sys",
             "attach",
             {"key": "sys", "target": "/sys", "create": "dir", "nosymlinks": True},
-            "the host's, read-only",
+            "made outside, read-only",
             _WITH_NS,
         )
 
 
-def host_sysfs(scene: Scene) -> Iterator[Step]:
-    """The host's /sys, for a container with a user namespace and somebody else's network."""
-    if scene.own_net or not scene.userns:
+def foreign_sysfs(scene: Scene, side: str) -> Iterator[Step]:
+    """The /sys of a network that the user namespace does not own, and cannot mount itself.
+
+    What it shows is the network of whoever mounts it: the controller for the host's, the stage,
+    once it has joined it, for somebody else's.
+    """
+    mounter = "stage" if "net" in scene.shares else "controller"
+    if scene.own_net or not scene.userns or side != mounter:
         return
     yield Step(
-        name="clone /sys",
-        side="controller",
-        op="open-tree",
-        args={"key": "sys", "path": "/sys", "recursive": False},
-        text="detached: a user namespace cannot mount the sysfs of a network it does not own",
-        boot=True,
-        kernel=_FREED,
-    )
-    yield Step(
-        name="set attributes of /sys",
-        side="controller",
-        op="mount-attr",
-        args={"key": "sys", "set": ["ro", "nosuid", "nodev", "noexec"]},
-        text="read-only",
+        name="make /sys",
+        side=side,
+        op="new-mount",
+        args={
+            "key": "sys",
+            "fstype": "sysfs",
+            "source": "sysfs",
+            "options": [],
+            "attrs": ["ro", "nosuid", "nodev", "noexec"],
+        },
+        text="detached and read-only; inside a user namespace it could not be mounted",
         boot=True,
         kernel=_FREED,
     )

@@ -88,7 +88,7 @@ def _detached(scene: Scene) -> Iterator[Step]:
     yield from cgroups.open_v1(scene)
     yield from hostroot.sources(scene)
     yield from mounts.sources(scene)
-    yield from mounts.host_sysfs(scene)
+    yield from mounts.foreign_sysfs(scene, "controller")
     yield from devices.make(scene)
     yield from consoles.make(scene)
     yield from mounts.systemd_run(scene)
@@ -110,6 +110,7 @@ def _step_by_step(scene: Scene) -> Iterator[Step]:
     """Namespaces of others are joined before user is made, and user is made before all others."""
     yield from cgroups.enter_v1(scene)
     yield from namespaces.join_shared(scene)
+    yield from mounts.foreign_sysfs(scene, "stage")
     yield namespaces.make_user(scene)
     yield from _map(scene)
     yield namespaces.become_root(scene)
