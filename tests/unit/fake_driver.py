@@ -183,7 +183,23 @@ class FakeDomains(Domains):
         return "1. nothing\n"
 
 
-class FakeHost:
+def _refuse(*_args: Any, **_more: Any) -> Any:
+    raise VirtlxcError("this is only a fake", Code.OPERATION_FAILED)
+
+
+for _name, _value in vars(Domains).items():
+    if not _name.startswith("_") and callable(_value) and _name not in vars(FakeDomains):
+        setattr(FakeDomains, _name, _refuse)
+
+
+class Refusing:
+    """Whatever it is asked, it refuses."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _refuse
+
+
+class FakeHost(Refusing):
     """A host that never changes."""
 
     def hostname(self) -> str:
@@ -202,5 +218,5 @@ class FakeDriver:
         self.events = EventBus()
         self.domains = FakeDomains(self.events)
         self.host: Any = FakeHost()
-        self.networks: Any = None
-        self.images: Any = None
+        self.networks: Any = Refusing()
+        self.images: Any = Refusing()

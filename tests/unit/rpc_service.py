@@ -74,7 +74,7 @@ class Raw:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(10)
         self.socket.connect(path)
-        self._serial = 0
+        self.serial = 0
 
     def open(self) -> Raw:
         assert self.call("CONNECT_OPEN", name=None, flags=0)[0].status == wire.OK
@@ -82,10 +82,10 @@ class Raw:
 
     def packet(self, name: str, /, *, program: str = REMOTE, **fields: Any) -> bytes:
         row = procedure(name, program)
-        self._serial += 1
+        self.serial += 1
         payload = row.args.encode_named(fields)
         return wire.packet(
-            row.program, row.version, row.number, wire.CALL, self._serial, wire.OK, payload
+            row.program, row.version, row.number, wire.CALL, self.serial, wire.OK, payload
         )
 
     def call(self, name: str, /, **fields: Any) -> tuple[wire.Header, bytes]:

@@ -1,0 +1,157 @@
+"""Bytes that nobody meant: every packet is answered with a libvirt error or ends the connection.
+
+Packets are mutations of real ones, one for each procedure, from a fixed seed; ``FUZZ_PACKETS`` and
+``FUZZ_SEED`` change how many and which. Afterwards the server still serves, no descriptor is left,
+and the process has hardly grown.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import random
+import socket
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit.rpc_service import Raw, Service, running
+from tests.unit.test_rpc_codec import _plain_fields
+from virtlxc.rpc import registry, tables, wire
+
+PACKETS = int(os.environ.get("FUZZ_PACKETS", "6000"))
+SEED = int(os.environ.get("FUZZ_SEED", "20260728"))
+SECONDS = 60.0
+GROWTH_MAX_KIB = 8192
+_BATCH = 4
+_WORDS = (0, 1, 2, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 4194305, 33554436, 0x20008086)
+
+
+def seeds() -> list[bytes]:
+    """A good packet for each procedure, with small and with large values."""
+    found = []
+    for program, (number, version) in tables.PROGRAMS.items():
+        for row in tables.rows(program):
+            for filled in (False, True):
+                values = _plain_fields(row[2], filled) if row[2] else ()
+                payload = tables.Procedure(program, row).args.encode(values)
+                found.append(
+                    wire.packet(number, version, row[0], wire.CALL, 7, wire.OK, payload)
+                )
+    return found
+
+
+def mutate(packet: bytes, chance: random.Random) -> bytes:
+    """A packet with something wrong in it, and mostly with a right length."""
+    data = bytearray(packet)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(0, len(data) - 3)
+        kind = chance.randrange(6)
+        if kind == 0:
+            data[at] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            struct.pack_into(">I", data, at & ~3, chance.choice(_WORDS))
+        elif kind == 2:
+            del data[max(28, at) :]
+        elif kind == 3:
+            data[at:at] = chance.randbytes(chance.randint(1, 64))
+        elif kind == 4:
+            data += bytes(data[chance.randrange(len(data)) :])
+        else:
+            data += chance.randbytes(chance.randint(1, 200))
+        if len(data) < 32:
+            data += bytes(32 - len(data))
+    if chance.random() < 0.95:
+        struct.pack_into(">I", data, 0, len(data))
+    return bytes(data)
+
+
+class Fuzzer:
+    """Sends packets on one connection after the other."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.answered = self.ended = 0
+        self.raw = self._connect()
+
+    def _connect(self) -> Raw:
+        raw = self.service.raw().open()
+        raw.socket.settimeout(20)
+        return raw
+
+    def send(self, batch: list[bytes]) -> None:
+        """Sends packets and then a good one, whose reply shows that all were dealt with."""
+        good = self.raw.packet("CONNECT_GET_TYPE")
+        try:
+            self.raw.socket.sendall(b"".join(batch) + good)
+            if not all(_is_whole(packet) for packet in batch):
+                # The server may wait for the rest of a packet; it shall not wait in vain.
+                self.raw.socket.shutdown(socket.SHUT_WR)
+            while not self._is_answer(*self.raw.receive()):
+                pass
+            self.answered += 1
+        except ConnectionError:
+            self.ended += 1
+            self.raw.close()
+            self.raw = self._connect()
+
+    def _is_answer(self, head: wire.Header, payload: bytes) -> bool:
+        assert head.type in (wire.REPLY, wire.MESSAGE, wire.STREAM, wire.REPLY_WITH_FDS)
+        if head.status == wire.ERROR:
+            code, _domain, text = wire.ERROR_MESSAGE.decode(payload)[:3]
+            assert code > 0
+            assert text
+        return (head.type, head.serial) == (wire.REPLY, self.raw.serial)
+
+
+def _is_whole(packet: bytes) -> bool:
+    size, type = struct.unpack(">I12xI", packet[:20])
+    return bool(size == len(packet) and type != wire.CALL_WITH_FDS)
+
+
+def resident_kib() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS")
+
+
+def test_mutated_packets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    chance = random.Random(SEED)
+    originals = seeds()
+    registry.load()
+    with running(str(tmp_path)) as service:
+        domains = service.driver.domains
+        domains.add("web1", 5)
+        domains.shutdown = domains.reboot  # type: ignore[method-assign]
+        caplog.set_level(logging.ERROR)
+        fuzzer = Fuzzer(service)
+        for number in range(2):
+            _rounds(fuzzer, originals, chance, PACKETS // 10 if number == 0 else PACKETS)
+            if number == 0:
+                gc.collect()
+                before, fds = resident_kib(), len(os.listdir("/proc/self/fd"))
+        fuzzer.raw.close()
+        with service.connect() as connection:
+            assert connection.call("CONNECT_GET_TYPE") == {"type": "LXC"}
+        end = time.monotonic() + 10
+        while service.server.client_count and time.monotonic() < end:
+            time.sleep(0.01)
+        assert service.server.client_count == 0
+        service.driver.domains.console = None
+        gc.collect()
+        assert len(os.listdir("/proc/self/fd")) <= fds, "a descriptor was left open"
+        assert resident_kib() - before < GROWTH_MAX_KIB
+        assert caplog.text == "", "mistakes of ours"
+        assert fuzzer.answered > fuzzer.ended / 20, "too few packets were answered to tell"
+
+
+def _rounds(fuzzer: Fuzzer, originals: list[bytes], chance: random.Random, count: int) -> None:
+    end = time.monotonic() + SECONDS
+    for _ in range(count // _BATCH):
+        batch = [mutate(chance.choice(originals), chance) for _ in range(_BATCH)]
+        fuzzer.send(batch)
+        assert time.monotonic() < end, "slower than it may be"
