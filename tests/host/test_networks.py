@@ -244,6 +244,33 @@ def test_networks_with_nat_are_closed_to_each_other(host: Host, tmp_path: Path) 
     assert two.run("busybox", "ping", "-c", "1", "-W", "1", first).code != 0
 
 
+def test_ipv6_is_announced_to_guests(host: Host, tmp_path: Path) -> None:
+    text = xml("six", "10.85.0", "nat").replace(
+        "</network>", "<ip family='ipv6' address='fd00:5::1' prefix='64'/></network>"
+    )
+    ref = host.networks.define(text)
+    host.networks.start(ref)
+    guest = host.guest(host.networks.bridge_name(ref))
+    take_lease(guest, tmp_path)
+    wait_for(
+        "an address from the announced prefix",
+        lambda: "fd00:5::" in guest.run("ip", "-6", "addr", "show", "dev", "eth0").stdout,
+    )
+    wait_for(
+        "an answer from the bridge",
+        lambda: guest.run("busybox", "ping", "-c", "1", "-W", "1", "fd00:5::1").code == 0,
+    )
+
+
+def test_fixed_lease_is_by_configuration(host: Host, tmp_path: Path) -> None:
+    fixed = "<host mac='52:54:00:00:00:0a' ip='10.86.0.200' name='db'/>"
+    ref = host.networks.define(xml("fixed", "10.86.0", "nat").replace("</dhcp>", fixed + "</dhcp>"))
+    host.networks.start(ref)
+    guest = host.guest(host.networks.bridge_name(ref), "52:54:00:00:00:0a")
+    assert take_lease(guest, tmp_path).split()[1] == "10.86.0.200"
+    assert "10.86.0.200" in guest.run("busybox", "nslookup", "-type=a", "db", "10.86.0.1").ok()
+
+
 def test_bridge_of_others_is_used_and_left_alone(host: Host) -> None:
     text = "<network><name>lan</name><forward mode='bridge'/><bridge name='br7'/></network>"
     ref = host.networks.define(text)
@@ -300,7 +327,10 @@ def test_lifecycle_and_events(host: Host) -> None:
         networks.start(ref)
     networks.undefine(ref)
     assert not networks.is_persistent(ref) and networks.is_active(ref)
+    leases = Path(host.paths.lib) / "network" / f"{ref.uuid_text}.leases"
+    assert leases.exists()
     networks.destroy(ref)
+    assert not leases.exists()
     with pytest.raises(VirtlxcError) as caught:
         networks.lookup_name("n")
     assert caught.value.code == Code.NO_NETWORK
@@ -481,6 +511,19 @@ def test_a_failure_after_every_step_leaves_nothing(host: Host) -> None:
             perform.perform([*steps[:after], fault])
         assert leftovers(host) == [], f"after {after} steps"
         assert read_facts().forwarding == facts.forwarding
+
+
+def test_a_daemon_killed_after_every_step_leaves_nothing(host: Host) -> None:
+    network = host.networks.view(host.default).current
+    life = host.networks._life
+    steps = plan.plan_start(network, read_facts(), (), life._tools(network, "test"))
+    for after in range(len(steps) + 1):
+        life._save(network, "starting", steps)
+        for step in steps[:after]:
+            perform.OPS[step.op](**step.args)
+        host.networks = host.daemon()
+        assert not host.networks.is_active(host.default)
+        assert leftovers(host) == [], f"after {after} steps"
 
 
 def test_next_daemon_finds_it_running(host: Host) -> None:

@@ -5,6 +5,7 @@ Callers hold the lock of the network driver.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import subprocess
@@ -15,7 +16,15 @@ from virtlxc.driver.network_state import failed
 from virtlxc.driver.network_store import NetworkStore
 from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.host import programs
-from virtlxc.host.network import allocate, dnsmasq, firewall, perform, process, rules
+from virtlxc.host.network import (
+    allocate,
+    dnsmasq,
+    firewall,
+    iptables,
+    perform,
+    process,
+    rules,
+)
 from virtlxc.host.network.facts import NetworkFacts, read_facts
 from virtlxc.host.network.netlink import Netlink
 from virtlxc.host.network.plan import (
@@ -180,8 +189,12 @@ class NetworkLife:
         bridge = network.bridge.name or ""
         forwarding = bool(forwarded_versions(network))
         wanted = firewall.packets(bridge, facts.uplink, forwarding, dnsmasq.needs_dnsmasq(network))
-        found = firewall.blockers(_read_ruleset(), wanted, rules.table_name(self._instance))
-        return tuple(firewall.warning(network.name, bridge, blocker) for blocker in found)
+        own = rules.table_name(self._instance)
+        return tuple(
+            firewall.warning(network.name, bridge, blocker)
+            for ruleset in _read_rulesets()
+            for blocker in firewall.blockers(ruleset, wanted, own)
+        )
 
 
 def boot_id() -> str:
@@ -237,20 +250,37 @@ def _check_announced(network: Network, facts: NetworkFacts, doing: str) -> None:
         )
 
 
-def _read_ruleset() -> firewall.Ruleset:
-    """All rules that nft knows; without nft, none."""
-    nft = programs.find("nft")
-    if nft is None:
-        return firewall.Ruleset({})
+def _read_rulesets() -> list[firewall.Ruleset]:
+    """All rules that nft knows, and those of the older iptables; what cannot be read is none."""
+    found = []
+    listed = _said("nft", "-j", "list", "ruleset")
+    if listed is not None:
+        with contextlib.suppress(ValueError):
+            found.append(firewall.Ruleset(json.loads(listed)))
+    with contextlib.suppress(OSError):
+        with open("/proc/thread-self/net/ip_tables_names", encoding="ascii") as file:
+            used = "filter" in file.read().split()
+        for name in ("iptables-legacy-save", "iptables-save"):
+            saved = _said(name) if used and programs.find(name) else None
+            if saved is not None:
+                found.append(firewall.Ruleset(iptables.ruleset(saved)))
+                break
+    return found
+
+
+def _said(name: str, *arguments: str) -> str | None:
+    program = programs.find(name)
+    if program is None:
+        return None
     try:
-        done = subprocess.run(
-            [nft, "-j", "list", "ruleset"],
+        return subprocess.run(
+            [program, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            text=True,
             timeout=perform.NFT_TIMEOUT_S,
             check=True,
-        )
-        return firewall.Ruleset(json.loads(done.stdout))
+        ).stdout
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        _log.warning("cannot look for other firewalls: nft: %s", error)
-        return firewall.Ruleset({})
+        _log.warning("cannot look for other firewalls: %s: %s", name, error)
+        return None

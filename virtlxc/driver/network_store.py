@@ -70,10 +70,13 @@ class NetworkStore:
     def write_definition(self, name: str, xml: str) -> None:
         files.replace_durably(self._xml_path(name), xml.encode())
 
-    def remove_definition(self, name: str, uuid: str) -> None:
-        """Removes definition, autostart link and leases for good."""
+    def remove_definition(self, name: str) -> None:
+        """Removes definition and autostart link for good."""
         self.set_autostart(name, False)
         files.remove_durably(self._xml_path(name))
+
+    def remove_leases(self, uuid: str) -> None:
+        """Of a network that will not come back."""
         with contextlib.suppress(OSError):
             os.unlink(self.dnsmasq_files(uuid).leases)
 

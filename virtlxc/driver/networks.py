@@ -271,7 +271,7 @@ class Networks:
             view = self.view(ref)
             if view.config is None:
                 raise invalid("can't undefine transient network")
-            self._store.remove_definition(view.name, view.uuid)
+            self._store.remove_definition(view.name)
             if view.active:
                 self._publish(replace(view, config=None, autostart=False))
             else:
@@ -471,6 +471,7 @@ class Networks:
         self._views = {**self._views, view.uuid: view}
 
     def _forget(self, view: NetworkView) -> None:
+        self._store.remove_leases(view.uuid)
         self._views = {uuid: one for uuid, one in self._views.items() if uuid != view.uuid}
 
     def _tell(self, view: NetworkView, event: int) -> None:

@@ -30,6 +30,8 @@ IDS = 65536
 MEMORY = 64 * 1024  # KiB; an idle one uses less than two of these megabytes
 LIST_TIMEOUT_S = 10.0
 PT_INTERP = 3
+# What Alpine and openSUSE call the one without libraries, beside another one.
+STATIC_NAMES = ("busybox.static", "busybox-static")
 
 FOLDERS = (
     ("bin", 0o755),
@@ -172,7 +174,8 @@ def host_name(name: str) -> str:
 def _static_busybox() -> str:
     """The host's busybox; raises VirtlxcError when there is none that runs without libraries."""
     doing = "cannot make a busybox root filesystem"
-    found = programs.find("busybox.static") or programs.require("busybox", doing)
+    found = next((path for name in STATIC_NAMES if (path := programs.find(name))), None)
+    found = found or programs.require("busybox", doing)
     if _needs_libraries(found):
         raise VirtlxcError(
             f"{doing}: {found} needs the host's libraries; a static one is wanted "

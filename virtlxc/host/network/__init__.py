@@ -6,6 +6,8 @@ plan       pure: a network start as a list of steps
 rules      pure: the nft ruleset as text
 dnsmasq    pure: its configuration as text; leases
 firewall   pure: which firewall of others would drop the traffic, and the mend
+iptables   pure: rules of the older iptables in the form of nft's
+process    dnsmasq's process
 perform    performs steps and their undos
 netlink    the requests to the kernel, the only module that knows their bytes
 """

@@ -32,7 +32,7 @@ class Packet:
 
 
 class Blocker(NamedTuple):
-    """A base chain that drops; ``owner`` is firewalld, docker, ufw or ""."""
+    """A base chain that drops; ``owner`` is firewalld, docker, ufw, iptables or ""."""
 
     family: str
     table: str
@@ -196,6 +196,8 @@ def _owner(ruleset: Ruleset, key: ChainKey) -> str:
         return "docker"
     if any(name.startswith("ufw") for name in names):
         return "ufw"
+    if (family, table) == ("ip", "filter") and chain in ("INPUT", "FORWARD"):
+        return "iptables"
     return ""
 
 
@@ -228,6 +230,13 @@ def _mend(bridge: str, blocker: Blocker) -> str:
         )
     if blocker.owner == "ufw":
         return f"ufw allow in on {bridge}" if hook == "input" else f"ufw route allow in on {bridge}"
+    if blocker.owner == "iptables":
+        if hook == "input":
+            return f"iptables -I INPUT -i {bridge} -p udp -m multiport --dports 53,67 -j ACCEPT"
+        return (
+            f"iptables -I FORWARD -i {bridge} -j ACCEPT && iptables -I FORWARD -o {bridge} "
+            "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+        )
     chain = f"{blocker.family} {blocker.table} {blocker.chain}"
     if hook == "input":
         return f"nft insert rule {chain} iifname {bridge} udp dport '{{ 53, 67 }}' accept"

@@ -76,13 +76,17 @@ def start(program: str, conf: str) -> None:
         raise _failed(said or f"exit status {done.returncode}")
 
 
+# What dnsmasq says, in lower case, and the mend.
+_MENDS = {
+    "already in use": " (another DNS or DHCP server listens on every address of this host: see "
+    "`ss -lunp`, and give it bind-interfaces or stop it)",
+    "permission denied": " (if AppArmor confines dnsmasq, let it read and write the folders "
+    "/run/virtlxc/network and /var/lib/virtlxc/network in /etc/apparmor.d/local/usr.sbin.dnsmasq)",
+}
+
+
 def _failed(why: str) -> VirtlxcError:
-    mend = ""
-    if "already in use" in why.lower():
-        mend = (
-            " (another DNS or DHCP server listens on every address of this host: see `ss -lunp`, "
-            "and give it bind-interfaces or stop it)"
-        )
+    mend = next((mend for sign, mend in _MENDS.items() if sign in why.lower()), "")
     return VirtlxcError(f"start dnsmasq: {why}{mend}", Code.OPERATION_FAILED, From.NETWORK)
 
 
