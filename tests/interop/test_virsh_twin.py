@@ -22,6 +22,8 @@ from tests.namespaces import Result
 
 pytestmark = [pytest.mark.interop]
 
+VIRSH_COMMANDS = Path(__file__).parent.parent / "data" / "cli" / "virsh-9.0.0-commands.txt"
+
 UUID_IDLE = "11111111-2222-4333-8444-555555555555"
 UUID_RUN = "66666666-7777-4888-8999-aaaaaaaaaaaa"
 UUID_LAB = "bbbbbbbb-cccc-4ddd-8eee-ffffffffffff"
@@ -442,6 +444,12 @@ def _minds(pid: int, number: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     caught = re.search(r"(?m)^SigCgt:\s*([0-9a-f]+)$", status)
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
+def test_the_list_of_virshs_commands_is_true(virsh: peers.Tree, shared_instance: Instance) -> None:
+    text = shared_instance.run(*virsh.argv("virsh", "help")).ok()
+    names = set(re.findall(r"(?m)^    (\S+)", text))
+    assert names == set(VIRSH_COMMANDS.read_text().split())
 
 
 @pytest.mark.parametrize(

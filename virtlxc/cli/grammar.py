@@ -25,9 +25,12 @@ FLAG, NUMBER, TEXT, WORD, REST, ALIAS = "flag", "number", "text", "word", "rest"
 
 
 class Opt:
-    """One option; ``complete`` names what its value may be completed from (see complete.py)."""
+    """One option; ``complete`` names what its value may be completed from (see completion.py).
 
-    __slots__ = ("complete", "empty_ok", "help", "kind", "name", "named", "required")
+    ``verbatim``: once it has begun, nothing of what follows is an option of ours.
+    """
+
+    __slots__ = ("complete", "empty_ok", "help", "kind", "name", "named", "required", "verbatim")
 
     def __init__(
         self,
@@ -39,6 +42,7 @@ class Opt:
         named: bool = False,
         empty_ok: bool = False,
         complete: str = "",
+        verbatim: bool = False,
     ) -> None:
         self.kind = kind
         self.name = name
@@ -47,6 +51,7 @@ class Opt:
         self.named = named
         self.empty_ok = empty_ok
         self.complete = complete
+        self.verbatim = verbatim
 
 
 def flag(name: str, text: str) -> Opt:
@@ -68,9 +73,24 @@ def word(name: str, help_text: str, *, empty_ok: bool = False, complete: str = "
     return Opt(WORD, name, help_text, required=True, empty_ok=empty_ok, complete=complete)
 
 
-def rest(name: str, help_text: str, *, required: bool = False, complete: str = "") -> Opt:
+def rest(
+    name: str,
+    help_text: str,
+    *,
+    required: bool = False,
+    complete: str = "",
+    verbatim: bool = False,
+) -> Opt:
     """All words that are left; stands last."""
-    return Opt(REST, name, help_text, required=required, empty_ok=True, complete=complete)
+    return Opt(
+        REST,
+        name,
+        help_text,
+        required=required,
+        empty_ok=True,
+        complete=complete,
+        verbatim=verbatim,
+    )
 
 
 def alias(name: str, stands_for: str) -> Opt:
@@ -195,6 +215,7 @@ class _Reader:
             opt for opt in command.options if opt.kind not in (FLAG, ALIAS) and not opt.named
         ]
         self.seen: set[str] = set()
+        self.verbatim = False  # whether such an option has begun
 
     def read(self, words: Sequence[str]) -> Args:
         queue = list(words)
@@ -202,7 +223,9 @@ class _Reader:
         only_values = False
         while queue:
             word = queue.pop()
-            if not only_values and word == "--":
+            if self.verbatim:
+                self.store(self.places[0], word)
+            elif not only_values and word == "--":
                 only_values = True
             elif not only_values and word.startswith("--") and word[2:3].isalnum():
                 self.option(word[2:], queue)
@@ -250,6 +273,7 @@ class _Reader:
             raise UsageError(f"unexpected data '{word}'")
         opt = self.places[0]
         self.seen.add(opt.name)
+        self.verbatim = opt.verbatim
         self.store(opt, word)
 
     def store(self, opt: Opt, value: str) -> None:

@@ -111,6 +111,8 @@ def understand(words: Sequence[str]) -> tuple[Command, Args]:
 def _help_args(words: Sequence[str]) -> Args:
     """help takes the first word that is no option, and lets the rest pass."""
     args = grammar.Args()
+    if "--help" in words:
+        words = ["help"]
     for word in words:
         if not word.startswith("--"):
             args.put("command", word)

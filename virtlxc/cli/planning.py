@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from virtlxc import model
 from virtlxc.cli.failures import Failed
@@ -11,6 +12,7 @@ from virtlxc.errors import VirtlxcError
 from virtlxc.host.facts import HostFacts, Network
 from virtlxc.host.gather import Surroundings, start_facts
 from virtlxc.host.probe import probe_passive
+from virtlxc.model.network_document import parse_network
 from virtlxc.paths import Paths
 from virtlxc.plan import StartOptions, plan_start, render
 
@@ -29,13 +31,16 @@ def plan_text(paths: Paths, xml: str, facts_file: str | None) -> str:
             domain, new_uuid=lambda: NO_UUID, new_mac=lambda: f"{MAC_PREFIX}{next(numbers):02x}"
         )
         host, source = host_facts(paths, facts_file)
-        config = _config(paths)
-        facts = start_facts(domain, Surroundings(networks=_networks(domain)))
+        networks = _networks(paths, domain)
+        facts = start_facts(domain, Surroundings(networks=networks))
+        # A start of the domain would start its networks first, and so make their bridges.
+        made = (network.bridge for network in networks.values())
+        facts = replace(facts, bridges=tuple(sorted({*facts.bridges, *made})))
         options = StartOptions(
             run=paths.domain_run(domain.uuid),
             log=paths.domain_log(domain.name),
             instance=paths.instance,
-            require_idmap=config,
+            require_idmap=load_config(paths.config).require_idmap,
         )
         return render(plan_start(domain, host, facts, options), facts=source)
     except VirtlxcError as error:
@@ -58,15 +63,16 @@ def host_facts(paths: Paths, file: str | None) -> tuple[HostFacts, str]:
     return probe_passive(), "read passively (the daemon knows more)"
 
 
-def _config(paths: Paths) -> bool:
-    """Whether an id map is compulsory here."""
-    return load_config(paths.config).require_idmap
-
-
-def _networks(domain: model.Domain) -> dict[str, Network]:
+def _networks(paths: Paths, domain: model.Domain) -> dict[str, Network]:
     """The domain's virtual networks as the daemon would have them ready."""
-    return {
-        card.source: Network(active=True, bridge=f"<bridge of {card.source}>")
-        for card in domain.interfaces
-        if card.type == "network" and card.source
-    }
+    names = {card.source for card in domain.interfaces if card.type == "network" and card.source}
+    return {name: Network(active=True, bridge=_bridge(paths, name)) for name in sorted(names)}
+
+
+def _bridge(paths: Paths, network: str) -> str:
+    """The bridge of a network by its definition; a word for it where that cannot be read."""
+    try:
+        with open(f"{paths.networks}/{network}.xml", encoding="utf-8") as file:
+            return parse_network(file.read()).bridge.name or f"<bridge of {network}>"
+    except (OSError, VirtlxcError):
+        return f"<bridge of {network}>"

@@ -16,7 +16,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("lifecycle", "autostart create destroy reboot resume shutdown start suspend"),
         ("definition", "define undefine dumpxml domrename domxml-from-native domxml-to-native"),
         ("texts", "desc edit metadata"),
-        ("names", "domid domname domuuid domhostname"),
+        ("identity", "domid domname domuuid domhostname"),
         ("consoles", "console ttyconsole"),
         ("limits", "blkiotune memtune schedinfo setmaxmem setmem"),
         ("processors", "cpu-stats vcpucount"),

@@ -22,7 +22,7 @@ COMMANDS = rows(
     Command(
         "complete",
         "the words that can come next, for completion in other shells",
-        rest("word", "the words so far, the last one half written"),
+        rest("word", "the words so far, the last one half written", verbatim=True),
         run=_complete,
         connects=False,
     ),
