@@ -1,18 +1,21 @@
 """Plans built by hand, for tests of the runtime alone: a busybox domain in cgroups of its own.
 
 ``Ground`` is where one test works: a folder, a root file system, cgroups named after this process;
-it can tell what a domain left behind. ``make_plan`` gives the steps; tests change them as they like.
+it can tell what a domain left behind. ``make_plan`` gives the steps; tests change them.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.rootfs import make_busybox, script
-from virtlxc.runtime.client import Spawner, StartChannel
+from virtlxc.runtime.client import ControllerLink, Spawner, StartChannel, await_end
+from virtlxc.runtime.journal import replay_journal
 
 STAGE = "\0stage\0"
 CONTROLLER = "\0controller\0"
@@ -347,7 +350,7 @@ def _inside(name: str, argv: list[str], consoles: int, links: bool) -> list[Step
         _step("init", "hostname", name=name),
         _step("init", "keyring"),
         _step("init", "console"),
-        _step("init", "caps", keep=[n for n in range(41) if n not in (16, 22)]),
+        _step("init", "caps", keep=[n for n in range(41) if n not in (16, 25)]),
         _step("init", "exec", argv=argv, env=ENV),
     ]
 
@@ -358,3 +361,41 @@ def begin(spawner: Spawner, plan: Plan) -> StartChannel:
     channel.controller(10)
     channel.go()
     return channel
+
+
+def start(spawner: Spawner, plan: Plan) -> StartChannel:
+    """Start a domain that must run in the end; the channel has the controller's pidfd."""
+    channel = begin(spawner, plan)
+    channel.result(20)
+    return channel
+
+
+def destroy(ground: Ground, channel: StartChannel) -> None:
+    """Kill the domain and wait until its controller has left; replay what it left for us."""
+    with ControllerLink(str(ground.run / "sock")) as link:
+        link.call("INTENT", end="destroy", kill=True)
+    finish(ground, channel)
+
+
+def finish(ground: Ground, channel: StartChannel) -> dict[str, Any]:
+    """Wait until the controller has left by itself; gives exit.json."""
+    assert await_end(channel.pidfd, 20), "the controller does not leave"
+    channel.close()
+    assert replay_journal(str(ground.run / "journal")) == []
+    report = json.loads((ground.run / "exit.json").read_text())
+    assert isinstance(report, dict)
+    return report
+
+
+def read_until(sock: socket.socket, wanted: bytes, timeout: float = 10.0) -> bytes:
+    """What a console says up to and with ``wanted``; AssertionError shows what it said instead."""
+    sock.settimeout(timeout)
+    data = b""
+    while wanted not in data:
+        try:
+            more = sock.recv(65536)
+        except TimeoutError:
+            more = b""
+        assert more, f"waited for {wanted!r}, got {data[-2000:]!r}"
+        data += more
+    return data

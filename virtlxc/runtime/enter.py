@@ -120,6 +120,9 @@ class Entry:
         self.step = "join the domain's namespaces"
         if mask:
             syscalls.setns(self.init_fd, mask)
+        if mask & syscalls.CLONE_NEWUSER:
+            # What we make from now on (a pty) must belong to an id that exists inside.
+            become(0, 0, [])
         self.step = "open the domain's root"
         self.root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         if request.get("tty"):

@@ -11,6 +11,8 @@ import os
 import socket
 import struct
 
+from .disk import read_text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -200,10 +202,8 @@ def resolve(value: Any, pids: dict[str, int]) -> Any:
 
 def start_time(pid: int) -> int:
     """Start time of a process in clock ticks since boot (proc_pid_stat(5), field 22)."""
-    with open(f"/proc/{pid}/stat", "rb") as stat:
-        return int(stat.read().rpartition(b") ")[2].split()[19])
+    return int(read_text(f"/proc/{pid}/stat").rpartition(") ")[2].split()[19])
 
 
 def boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id") as text:
-        return text.read().strip()
+    return read_text("/proc/sys/kernel/random/boot_id").strip()

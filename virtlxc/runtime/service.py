@@ -94,9 +94,14 @@ class Service:
         for master, console in list(self._masters.items()):
             console.read(now)
             self._pump(console)
-            self._poll.unregister(master)
+            self._ignore(master)
             del self._masters[master]
             console.disconnect()
+
+    def _ignore(self, fd: int) -> None:
+        """Poll a descriptor no more; one that is paused is not polled already."""
+        with contextlib.suppress(KeyError):
+            self._poll.unregister(fd)
 
     # --- the loop -------------------------------------------------------------------------------
 
@@ -149,8 +154,7 @@ class Service:
             self._poll.register(console.master, events)
         else:
             # Not even a hang-up may wake us while the console is paused.
-            with contextlib.suppress(KeyError):
-                self._poll.unregister(console.master)
+            self._ignore(console.master)
         for viewer in console.viewers:
             self._arm_viewer(viewer)
 

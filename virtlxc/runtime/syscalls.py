@@ -108,8 +108,8 @@ BPF_CGROUP_DEVICE = 6
 BPF_F_ALLOW_MULTI = 2
 
 _NUMBERS = {
-    "x86_64": {"pivot_root": 155, "capset": 126, "bpf": 321, "keyctl": 250},
-    "aarch64": {"pivot_root": 41, "capset": 91, "bpf": 280, "keyctl": 219},
+    "x86_64": {"pivot_root": 155, "capget": 125, "capset": 126, "bpf": 321, "keyctl": 250},
+    "aarch64": {"pivot_root": 41, "capget": 90, "capset": 91, "bpf": 280, "keyctl": 219},
 }
 #: New calls have one number on all architectures.
 _COMMON = {
@@ -162,6 +162,7 @@ _fsmount = _call("fsmount", c_int, c_uint, c_uint, raw=True)
 _close_range = _call("close_range", c_uint, c_uint, c_uint, raw=True)
 _openat2 = _call("openat2", c_int, c_char_p, c_void_p, c_size_t, raw=True)
 _mount_setattr = _call("mount_setattr", c_int, c_char_p, c_uint, c_void_p, c_size_t, raw=True)
+_capget = _call("capget", c_void_p, c_void_p, raw=True)
 _capset = _call("capset", c_void_p, c_void_p, raw=True)
 _bpf = _call("bpf", c_int, c_void_p, c_uint, raw=True)
 _clone3 = _call("clone3", c_void_p, c_size_t, raw=True, library=_locked_libc)
@@ -169,13 +170,13 @@ _keyctl = _call("keyctl", c_int, c_char_p, raw=True)
 
 (
     _NR_PIVOT_ROOT, _NR_OPEN_TREE, _NR_MOVE_MOUNT, _NR_FSOPEN, _NR_FSCONFIG, _NR_FSMOUNT,
-    _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR, _NR_CAPSET, _NR_BPF, _NR_KEYCTL, _NR_CLONE3,
+    _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR, _NR_CAPSET, _NR_BPF, _NR_KEYCTL, _NR_CLONE3, _NR_CAPGET,
 ) = map(
     _number,
     (
         "pivot_root", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount",
         "close_range", "openat2", "mount_setattr", "capset", "bpf", "keyctl",
-        "clone3",
+        "clone3", "capget",
     ),
 )  # fmt: skip
 
@@ -369,6 +370,14 @@ def sethostname(name: str) -> None:
 
 def join_new_session_keyring() -> None:
     _checked(_keyctl(_NR_KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, None))
+
+
+def permitted_capabilities() -> int:
+    """The permitted set as a mask; needs no /proc, which may be another namespace's."""
+    header = _CapHeader(0x20080522, 0)
+    data = (_CapData * 2)()
+    _checked(_capget(_NR_CAPGET, byref(header), data))
+    return int(data[0].permitted | data[1].permitted << 32)
 
 
 def set_capabilities(mask: int) -> None:

@@ -8,7 +8,7 @@ import select
 import time
 
 from .. import syscalls
-from ..disk import put
+from ..disk import put, read_text
 from .context import Context
 
 #: How long a removal waits for processes that are already dying, in seconds.
@@ -139,18 +139,14 @@ def inherit(ctx: Context, *, mount: str, path: str, files: list[str]) -> None:
     folder = mount + path
     parent = os.path.dirname(folder)
     for file in files:
-        with open(f"{folder}/{file}") as own:
-            if own.read().strip():
-                continue
-        with open(f"{parent}/{file}") as above:
-            put(f"{folder}/{file}", above.read().strip())
+        if not read_text(f"{folder}/{file}").strip():
+            put(f"{folder}/{file}", read_text(f"{parent}/{file}").strip())
 
 
 def enable(ctx: Context, *, mount: str, path: str, controllers: list[str]) -> None:
     """Add controllers to cgroup.subtree_control of a cgroup2, those it has not yet."""
     file = f"{mount}{path.rstrip('/')}/cgroup.subtree_control"
-    with open(file) as text:
-        have = text.read().split()
+    have = read_text(file).split()
     missing = [f"+{name}" for name in controllers if name not in have]
     if missing:
         put(file, " ".join(missing))

@@ -8,12 +8,19 @@ import resource
 import signal
 
 from .. import syscalls
+from ..disk import read_text
 from .context import Context, StepError
 from .users import find_groups, find_user
 
 _TIOCSCTTY = 0x540E
-_LAST_CAPABILITY = "/proc/sys/kernel/cap_last_cap"
+#: The number of the kernel's last capability; read once, before any /proc is a guest's.
+_LAST_CAPABILITY = int(read_text("/proc/sys/kernel/cap_last_cap"))
 _UMASK = 0o022
+#: Handled or ignored by the interpreter, the spawner or the controller; exec resets the others.
+_TOUCHED_SIGNALS = tuple(
+    int(getattr(signal, name))
+    for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGHUP", "SIGTTOU", "SIGTERM", "SIGCHLD")
+)
 
 
 def hostname(ctx: Context, *, name: str) -> None:
@@ -64,18 +71,11 @@ def caps(ctx: Context, *, keep: list[int]) -> None:
 
 def reduce_bounding(keep: list[int]) -> None:
     """Drop all capabilities but ``keep`` from the bounding set; clear ambient and inheritable."""
-    with open(_LAST_CAPABILITY) as text:
-        last = int(text.read())
     syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_CLEAR_ALL)
-    for number in range(last + 1):
+    for number in range(_LAST_CAPABILITY + 1):
         if number not in keep:
             syscalls.prctl(syscalls.PR_CAPBSET_DROP, number)
-    syscalls.set_capabilities(_permitted())
-
-
-def _permitted() -> int:
-    with open("/proc/self/status") as text:
-        return int(text.read().partition("CapPrm:")[2].split(None, 1)[0], 16)
+    syscalls.set_capabilities(syscalls.permitted_capabilities())
 
 
 def credentials(ctx: Context, *, user: str | None = None, group: str | None = None) -> None:
@@ -95,7 +95,7 @@ def become(uid: int, gid: int, groups: list[int]) -> None:
     os.setresgid(gid, gid, gid)
     syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
     os.setresuid(uid, uid, uid)
-    syscalls.set_capabilities(_permitted())
+    syscalls.set_capabilities(syscalls.permitted_capabilities())
 
 
 def no_new_privs(ctx: Context) -> None:
@@ -131,12 +131,8 @@ def run(path: str, argv: list[str], env: list[list[str]], first: int) -> None:
 
     They are shut by the execution itself, so that a failure can still be told.
     """
-    for number in range(1, signal.NSIG):
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            try:
-                signal.signal(number, signal.SIG_DFL)
-            except (OSError, ValueError):
-                continue
+    for number in _TOUCHED_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(_UMASK)
     syscalls.close_range(first)
