@@ -20,8 +20,8 @@ class Code:
     INVALID_DOMAIN = 7
     INVALID_ARG = 8
     OPERATION_FAILED = 9
-    OS_TYPE = 17
-    NO_TARGET = 16
+    OS_TYPE = 16
+    NO_TARGET = 20
     XML_ERROR = 27
     DOM_EXIST = 28
     OPERATION_DENIED = 29
@@ -37,6 +37,8 @@ class Code:
     NO_NODE_DEVICE = 53
     OPERATION_INVALID = 55
     NO_INTERFACE = 57
+    NO_NWFILTER = 62
+    NO_SECRET = 66
     CONFIG_UNSUPPORTED = 67
     OPERATION_TIMEOUT = 68
     ARGUMENT_UNSUPPORTED = 74
@@ -52,7 +54,7 @@ class From:
     """The part of the system an error comes from: libvirt's ``virErrorDomain``."""
 
     NONE = 0
-    CONF = 13
+    CONF = 9
     XML = 5
     DOM = 6
     RPC = 7
@@ -63,8 +65,10 @@ class From:
     DOMAIN = 20
     STORAGE = 18
     NODEDEV = 22
-    INTERFACE = 24
-    CGROUP = 39
+    INTERFACE = 26
+    SECRET = 30
+    NWFILTER = 33
+    CGROUP = 54
     STREAMS = 38
 
 
