@@ -18,7 +18,7 @@ import zlib
 from . import protocol, syscalls
 from .disk import replace
 from .journal import undo, undo_records, write_journal
-from .ops.cgroups import kill_tree
+from .ops.cgroups import end_stragglers, kill_tree
 from .performer import Boot, describe, perform
 from .protocol import Failed, ProtocolError, receive_fds
 from .service import FEATURES, Service
@@ -284,7 +284,10 @@ class Controller:
     def _reboot(self) -> None:
         """Undo the boot half and perform it again, in fresh namespaces."""
         self._pace()
-        self._kill_all()
+        if self._kill is not None:
+            # Not by cgroup.kill: some kernels (6.18) then kill whatever is cloned into the cgroup
+            # later, because they compare its count of kills with that of the parent's cgroup.
+            end_stragglers(self._kill["mount"] + self._kill["path"])
         if self.intent == "destroy":
             raise Failed("controller", "", 0, "", "destroyed while it rebooted")
         self.intent = None

@@ -136,8 +136,6 @@ def keys_of(steps: list[dict[str, Any]]) -> set[str]:
 
 def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
     """The whole life of a forked child, to its exec or its end; called by the fork operations."""
-    channel = ctx.channel
-    assert channel is not None
     try:
         if side == "stage":
             die_with_parent()
@@ -145,11 +143,11 @@ def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
         ctx.executed = lambda: before_exec(ctx)
         follow(ctx, steps, ctx.phase + 1 if ctx.forked_last else ctx.phase)
     except Failed as failure:
-        _tell(channel, failure)
+        _tell(ctx, failure)
     except ProtocolError as error:
-        _tell(channel, Failed(side, "", 0, "", str(error)))
+        _tell(ctx, Failed(side, "", 0, "", str(error)))
     except BaseException as error:
-        _tell(channel, Failed(side, "", 0, "", f"internal error: {error!r}"))
+        _tell(ctx, Failed(side, "", 0, "", f"internal error: {error!r}"))
     finally:
         os._exit(127)
 
@@ -160,9 +158,10 @@ def quiet_signals() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _tell(channel: socket.socket, failure: Failed) -> None:
+def _tell(ctx: Context, failure: Failed) -> None:
+    assert ctx.channel is not None
     try:
-        channel.send(json.dumps({"failed": failure.to_json()}).encode())
+        ctx.channel.send(json.dumps({"failed": failure.to_json()}).encode())
     except OSError:
         return
 

@@ -170,7 +170,8 @@ _keyctl = _call("keyctl", c_int, c_char_p, raw=True)
 
 (
     _NR_PIVOT_ROOT, _NR_OPEN_TREE, _NR_MOVE_MOUNT, _NR_FSOPEN, _NR_FSCONFIG, _NR_FSMOUNT,
-    _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR, _NR_CAPSET, _NR_BPF, _NR_KEYCTL, _NR_CLONE3, _NR_CAPGET,
+    _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR, _NR_CAPSET, _NR_BPF, _NR_KEYCTL, _NR_CLONE3,
+    _NR_CAPGET,
 ) = map(
     _number,
     (

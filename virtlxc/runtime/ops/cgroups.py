@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import time
 
 from .. import syscalls
@@ -121,6 +122,26 @@ def kill_tree(folder: str) -> bool:
             return False
         raise
     return True
+
+
+def end_stragglers(folder: str) -> None:
+    """Kill by pid what is left in a cgroup2 and below it, and wait until it is gone."""
+    deadline = time.monotonic() + _PATIENCE
+    while "populated 1" in read_text(f"{folder}/cgroup.events") and time.monotonic() < deadline:
+        for below in (folder, *_descendants(folder)):
+            for pid in read_text(f"{below}/cgroup.procs").split():
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+        await_empty(folder, 0.02)
+
+
+def _descendants(folder: str) -> list[str]:
+    found = []
+    for child in _children(folder):
+        found += [child, *_descendants(child)]
+    return found
 
 
 def write(

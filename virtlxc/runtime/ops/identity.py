@@ -6,6 +6,7 @@ import fcntl
 import os
 import resource
 import signal
+import socket
 
 from .. import syscalls
 from ..disk import read_text
@@ -119,11 +120,23 @@ def execute(
 
     Signals are at their defaults, and every other descriptor is closed.
     """
-    for number, key in enumerate(keep or ()):
-        os.dup2(ctx.key(key), 3 + number)
+    first = 3 + len(keep or ())
     if ctx.executed is not None:
         ctx.executed()
-    run(argv[0], argv, env, 3 + len(keep or ()))
+    if keep:
+        _renumber(ctx, [ctx.key(key) for key in keep], first)
+    run(argv[0], argv, env, first)
+
+
+def _renumber(ctx: Context, fds: list[int], first: int) -> None:
+    """Bring descriptors to the numbers from 3 on; what is there now moves to ``first`` or above."""
+    if ctx.channel is not None:
+        # A refusal of the execution is still told through it.
+        above = fcntl.fcntl(ctx.channel.detach(), fcntl.F_DUPFD_CLOEXEC, first)
+        ctx.channel = socket.socket(fileno=above)
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, first) for fd in fds]
+    for number, fd in enumerate(high, 3):
+        os.dup2(fd, number)
 
 
 def run(path: str, argv: list[str], env: list[list[str]], first: int) -> None:
