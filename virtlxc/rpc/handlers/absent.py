@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from virtlxc.driver.ref import Ref
+from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.rpc.registry import Call, handles
 
 _NO_JOB = 0
@@ -116,3 +119,37 @@ def connect_list_all_nwfilter_bindings(
     call: Call, need_results: int, flags: int
 ) -> tuple[list[object], int]:
     return [], 0
+
+
+@handles("SECRET_LOOKUP_BY_UUID", fast=True)
+def secret_lookup_by_uuid(call: Call, uuid: bytes) -> object:
+    raise _no_secret(f"uuid '{UUID(bytes=uuid)}'")
+
+
+@handles("SECRET_LOOKUP_BY_USAGE", fast=True)
+def secret_lookup_by_usage(call: Call, usageType: int, usageID: str) -> object:
+    raise _no_secret(f"usage '{usageID}'")
+
+
+def _no_secret(what: str) -> VirtlxcError:
+    return VirtlxcError(
+        f"Secret not found: no secret with matching {what}", Code.NO_SECRET, From.SECRET
+    )
+
+
+@handles("NWFILTER_LOOKUP_BY_NAME", fast=True)
+def nwfilter_lookup_by_name(call: Call, name: str) -> object:
+    raise _no_filter(f"name '{name}'")
+
+
+@handles("NWFILTER_LOOKUP_BY_UUID", fast=True)
+def nwfilter_lookup_by_uuid(call: Call, uuid: bytes) -> object:
+    raise _no_filter(f"uuid '{UUID(bytes=uuid)}'")
+
+
+def _no_filter(what: str) -> VirtlxcError:
+    return VirtlxcError(
+        f"Network filter not found: no nwfilter with matching {what}",
+        Code.NO_NWFILTER,
+        From.NWFILTER,
+    )

@@ -156,10 +156,3 @@ def _running(call: Call, handle: int) -> execs.ExecHandle:
             f"this connection runs no program number {handle}", Code.INVALID_ARG, From.RPC
         )
     return found
-
-
-def _readable(fd: int) -> bool:
-    # Not select(): it cannot see descriptors above 1023.
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
