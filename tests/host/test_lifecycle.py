@@ -359,7 +359,7 @@ def test_events_tell_what_happens(lab: Lab, domain: Ref) -> None:
     lab.call("DOMAIN_RESUME", dom=domain)
     lab.destroy(domain)
     wanted = [(Event.STARTED, 0), (Event.SUSPENDED, 0), (Event.RESUMED, 0), (Event.STOPPED, 1)]
-    seen = []
+    seen: list[tuple[int, int]] = []
     while len(seen) < len(wanted):
         event = other.connection.next_event(10)
         assert event is not None, seen

@@ -15,7 +15,7 @@ from virtlxc.driver.constants import Reason, State
 from virtlxc.driver.jobs import Job
 from virtlxc.driver.ref import Ref, make_ref
 from virtlxc.model import Domain
-from virtlxc.plan.steps import Group
+from virtlxc.plan.steps import Group, Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,14 @@ class View:
         )
 
 
+@dataclass(slots=True)
+class PlanMemo:
+    """The last plan of a domain, and what it was made of."""
+
+    given: tuple[Any, ...] = ()
+    plan: Plan | None = None
+
+
 class Entry:
     """The place of one domain: its view, its job, and what only the running daemon knows."""
 
@@ -115,6 +123,7 @@ class Entry:
         self.owner: object = None
         self.reserved_name = ""
         self.backoff = Backoff()
+        self.memo = PlanMemo()
 
     @property
     def gone(self) -> bool:

@@ -22,11 +22,10 @@ _PATIENCE = 3600.0
 
 def noticed(core: Core, uuid: str, controller: Process, notice: dict[str, Any]) -> None:
     """What a controller told, or that it is gone; called in a worker thread."""
-    view = core.registry.snapshot.by_uuid.get(uuid)
-    if view is None:
+    entry = core.registry.find(uuid)
+    if entry is None:
         return
-    entry = core.registry.entry(view.ref)
-    with entry.job.hold("end", view.name, _PATIENCE) as ticket:
+    with entry.job.hold("end", entry.view.name, _PATIENCE) as ticket:
         run = entry.view.run
         if run is None or run.controller != controller:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from virtlxc import model
@@ -18,7 +19,7 @@ def save(core: Core, view: View) -> None:
         {
             "name": view.name,
             "uuid": view.uuid,
-            "xml": model.format_domain(domain) if domain else None,
+            "xml": _document(domain) if domain else None,
             "state": view.state,
             "reason": view.reason,
             "status": view.status,
@@ -26,6 +27,10 @@ def save(core: Core, view: View) -> None:
             "run": to_plain(view.run),
         },
     )
+
+
+# A start writes what the last one wrote, nearly always.
+_document = lru_cache(256)(model.format_domain)
 
 
 def load(status: dict[str, Any]) -> View:

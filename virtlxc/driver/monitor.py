@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 Notice = dict[str, Any]
 GONE: Notice = {"event": "gone"}
 _READ = 65536
+_GREETING = protocol.frame({"call": "HELLO", "proto": protocol.PROTO}) + protocol.frame(
+    {"call": "SUBSCRIBE"}
+)
 
 
 class Watch:
@@ -60,13 +63,15 @@ class Monitor:
         self._thread.start()
 
     def watch(self, uuid: str, folder: str, controller: Process) -> None:
-        """From now on; a controller that is gone already is noticed like one that goes later."""
+        """From now on; a controller that is gone already is noticed like one that goes later.
+
+        Waits for no answer: what the controller says to the greeting is read like its notices.
+        """
         sock = None
         try:
             sock = controllers.connect(folder)
-            controllers.hello(sock)
-            protocol.send(sock, {"call": "SUBSCRIBE"})
             sock.setblocking(False)
+            sock.send(_GREETING)
         except (controllers.ControllerGone, OSError) as error:
             _log.debug("no notices from the controller of %s: %s", uuid, error)
             if sock is not None:

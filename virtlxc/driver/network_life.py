@@ -187,8 +187,13 @@ class NetworkLife:
     def _warnings(self, network: Network, facts: NetworkFacts) -> tuple[str, ...]:
         """What other firewalls would drop of this network's traffic."""
         bridge = network.bridge.name or ""
-        forwarding = bool(forwarded_versions(network))
-        wanted = firewall.packets(bridge, facts.uplink, forwarding, dnsmasq.needs_dnsmasq(network))
+        wanted = firewall.packets(
+            bridge,
+            facts.uplink,
+            forwarding=bool(forwarded_versions(network)),
+            serving=dnsmasq.needs_dnsmasq(network),
+            filtered=facts.bridge_filtered,
+        )
         own = rules.table_name(self._instance)
         return tuple(
             firewall.warning(network.name, bridge, blocker)

@@ -41,7 +41,7 @@ from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.host.network import allocate, dnsmasq
 from virtlxc.host.network.facts import read_facts
 from virtlxc.host.network.netlink import Netlink
-from virtlxc.model.network import Bridge, Forward, Network
+from virtlxc.model.network import Bridge, Dns, Forward, Network
 from virtlxc.model.network_document import format_network, parse_network
 from virtlxc.paths import Paths
 
@@ -144,9 +144,12 @@ class Networks:
             facts = read_facts()
             others = self._definitions()
             ip = allocate.default_ip(allocate.free_subnet(facts, others))
-            # Without spanning tree a guest's port forwards at once, not after four seconds.
-            bridge = Bridge(stp=False, delay=0)
-            network = Network(name=DEFAULT, forward=Forward(mode="nat"), bridge=bridge, ips=(ip,))
+            # Without spanning tree a guest's port forwards at once, not after four seconds; and no
+            # name server outside is asked, and waited for, about names of guests.
+            bridge, dns = Bridge(stp=False, delay=0), Dns(forward_plain_names=False)
+            network = Network(
+                name=DEFAULT, forward=Forward(mode="nat"), bridge=bridge, dns=dns, ips=(ip,)
+            )
             self._define(self._completed(network))
             self._store.mark_default_made()
         except (VirtlxcError, KernelRefused, OSError) as error:

@@ -15,6 +15,7 @@ from virtlxc import model
 from virtlxc.driver import controllers, endings, files, live, steps
 from virtlxc.driver.core import Core, log
 from virtlxc.driver.domain import Entry, Process, Run, View
+from virtlxc.driver.killing import kill_run
 from virtlxc.driver.processes import alive, open_pidfd, readable
 from virtlxc.driver.starting import Wish, start_definition
 from virtlxc.errors import VirtlxcError
@@ -83,6 +84,11 @@ def _take(core: Core, found: View) -> None:
             return
         if not alive(view.run.controller):
             endings.ended(core, entry, ticket)
+            return
+        if view.run.autodestroy:
+            # Its connection was with the daemon that has gone.
+            kill_run(view.run, view.name)
+            endings.ended(core, entry, ticket, destroying=True)
             return
         folder = core.paths.domain_run(view.uuid)
         _refresh(core, entry, view.run, folder)

@@ -103,6 +103,11 @@ class Registry:
             raise refusals.no_domain_with_uuid(ref.uuid_text, ref.name)
         return entry
 
+    def find(self, uuid: str) -> Entry | None:
+        """The place of a domain, None when it is not in the list (any more)."""
+        with self._lock:
+            return self._entries.get(uuid)
+
     def holds(self, entry: Entry) -> bool:
         """Whether this is still the place of its domain."""
         with self._lock:

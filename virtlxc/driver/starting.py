@@ -16,9 +16,10 @@ from typing import Any
 from virtlxc import model
 from virtlxc.driver import definitions, refusals, steps
 from virtlxc.driver.constants import Detail, Event, Reason, Start, State
-from virtlxc.driver.core import Core, doing
-from virtlxc.driver.domain import Entry, Process, Run, View, now
+from virtlxc.driver.core import Core, doing, log
+from virtlxc.driver.domain import Entry, PlanMemo, Process, Run, View, now
 from virtlxc.driver.jobs import Ticket
+from virtlxc.driver.killing import kill_run
 from virtlxc.driver.live import save
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, VirtlxcError
@@ -84,29 +85,39 @@ def start_definition(
     core.restarts.forget(entry)
     with doing(f"cannot start domain '{domain.name}'"):
         _check_macs(core, domain)
-        plan = make_plan(core, domain, wish, start_networks=True)
+        plan = make_plan(core, domain, wish, start_networks=True, memo=entry.memo)
         core.store.remove_run(plan.uuid)
         with _unwound(core, plan):
-            started = _perform(core, plan, wish, ticket)
-        run = _run_of(plan, started, wish)
-        view = replace(
-            entry.view,
-            live=domain,
-            waiting=None,
-            run=run,
-            state=State.PAUSED if wish.paused else State.RUNNING,
-            reason=Reason.PAUSED_STARTING_UP if wish.paused else Reason.RUNNING_BOOTED,
-            status="",
-            warnings=tuple(dict.fromkeys((*warnings, *plan.warnings))),
-        )
-        save(core, view)
+            run = _run_of(plan, _perform(core, plan, wish, ticket), wish)
+            view = replace(
+                entry.view,
+                live=domain,
+                waiting=None,
+                run=run,
+                state=State.PAUSED if wish.paused else State.RUNNING,
+                reason=Reason.PAUSED_STARTING_UP if wish.paused else Reason.RUNNING_BOOTED,
+                status="",
+                warnings=tuple(dict.fromkeys((*warnings, *plan.warnings))),
+            )
+            _save_or_kill(core, view, run)
     entry.owner = wish.owner if wish.autodestroy else None
+    for warning in plan.warnings:
+        log.info("domain '%s': %s", view.name, warning)
     core.registry.publish(entry, view)
     core.monitor.watch(view.uuid, plan.run, run.controller)
     core.tell(view, Event.STARTED, Detail.STARTED_BOOTED)
     if wish.paused:
         core.tell(view, Event.SUSPENDED, Detail.SUSPENDED_PAUSED)
     return view
+
+
+def _save_or_kill(core: Core, view: View, run: Run) -> None:
+    """A domain that the next daemon would not find must not run."""
+    try:
+        save(core, view)
+    except BaseException:
+        kill_run(run, view.name)
+        raise
 
 
 def plan_text(core: Core, xml: str | None, ref: Ref | None) -> str:
@@ -139,11 +150,17 @@ def _check_macs(core: Core, domain: model.Domain) -> None:
 
 
 def make_plan(
-    core: Core, domain: model.Domain, wish: Wish, *, start_networks: bool
+    core: Core,
+    domain: model.Domain,
+    wish: Wish,
+    *,
+    start_networks: bool,
+    memo: PlanMemo | None = None,
 ) -> Plan:
-    """What a start of ``domain`` would do now; raises what makes it impossible."""
-    host = core.host.facts
-    facts = core.host.start_facts(domain, start_networks=start_networks)
+    """What a start of ``domain`` would do now; raises what makes it impossible.
+
+    A plan is the same when all that it follows from is: ``memo`` keeps the last one.
+    """
     options = StartOptions(
         run=core.paths.domain_run(domain.uuid),
         log=core.paths.domain_log(domain.name),
@@ -154,7 +171,13 @@ def make_plan(
         log_bytes=core.config.log_bytes,
         fds=len(wish.fds),
     )
-    return plan_start(domain, host, facts, options)
+    facts = core.host.start_facts(domain, start_networks=start_networks)
+    given = (domain, core.host.facts, facts, options)
+    if memo is None:
+        return plan_start(*given)
+    if memo.plan is None or memo.given != given:
+        memo.plan, memo.given = plan_start(*given), given
+    return memo.plan
 
 
 @contextlib.contextmanager

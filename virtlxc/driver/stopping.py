@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from dataclasses import replace
 
 from virtlxc.driver import endings, groups, live, refusals
 from virtlxc.driver.constants import Detail, Event, Reason, State
 from virtlxc.driver.core import Core, doing, log
-from virtlxc.driver.domain import Run, View
-from virtlxc.driver.processes import open_pidfd, readable
+from virtlxc.driver.killing import kill_run
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import VirtlxcError
 
 _PREEMPTED = frozenset({"start", "shut down", "reboot", "pause", "resume"})
-
-# How long a controller may take to clean up behind its dead init before it is killed itself.
-_CONTROLLER_SECONDS = 5.0
 
 
 def destroy(core: Core, ref: Ref, flags: int) -> None:
@@ -42,7 +36,8 @@ def destroy(core: Core, ref: Ref, flags: int) -> None:
                     return
                 raise refusals.not_running()
             with doing(f"cannot destroy domain '{view.name}'"):
-                _kill(core, view, view.run)
+                core.monitor.intent(view, "destroy")
+                kill_run(view.run, view.name)
             endings.ended(core, entry, ticket, destroying=True)
             entry.backoff.reset()
     except VirtlxcError:
@@ -60,27 +55,6 @@ def owner_gone(core: Core, owner: object) -> None:
                 destroy(core, entry.view.ref, 0)
             except VirtlxcError as error:
                 log.error("autodestroy: %s", error.message)
-
-
-def _kill(core: Core, view: View, run: Run) -> None:
-    """Kills the payload and waits for the controller's clean-up, or does without it."""
-    core.monitor.intent(view, "destroy")
-    pidfd = open_pidfd(run.controller)
-    try:
-        groups.kill(run.payload)
-        if pidfd is None or readable(pidfd, _CONTROLLER_SECONDS):
-            return
-        log.warning("domain '%s': its controller hangs and is killed", view.name)
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        groups.kill(run.payload)
-        if not readable(pidfd, _CONTROLLER_SECONDS):
-            raise VirtlxcError(
-                f"kill its controller: pid {run.controller.pid} does not end (it hangs in the"
-                " kernel; see its /proc/PID/stack)"
-            )
-    finally:
-        if pidfd is not None:
-            os.close(pidfd)
 
 
 def suspend(core: Core, ref: Ref) -> None:
