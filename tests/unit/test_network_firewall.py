@@ -42,9 +42,9 @@ def jump(target: str) -> Json:
     return {"jump": {"target": target}}
 
 
-def warnings(*items: Json, uplink: str = "eth0") -> list[str]:
+def warnings(*items: Json, uplink: str = "eth0", filtered: bool = False) -> list[str]:
     ruleset = firewall.Ruleset({"nftables": list(items)})
-    wanted = firewall.packets("virbr0", uplink, forwarding=True, serving=True)
+    wanted = firewall.packets("virbr0", uplink, forwarding=True, serving=True, filtered=filtered)
     found = firewall.blockers(ruleset, wanted, "virtlxc")
     return [firewall.warning("default", "virbr0", one) for one in found]
 
@@ -206,3 +206,10 @@ def test_return_ends_a_chain_only() -> None:
 
 def test_without_uplink_nothing_is_forwarded() -> None:
     assert warnings(chain("f", "forward", "drop"), uplink="") == []
+
+
+def test_from_guest_to_guest_where_bridges_are_filtered() -> None:
+    items = (chain("f", "forward", "drop"),)
+    (found,) = warnings(*items, uplink="", filtered=True)
+    assert "drops its guests' traffic to each other; let it pass with: nft insert rule" in found
+    assert len(warnings(*items, filtered=True)) == 1, "each chain is named once"

@@ -17,7 +17,8 @@ class NetworkFacts:
 
     ``routes`` are those to subnets; ``uplink`` is the link of the IPv4 default route, "" without
     one. ``forwarding`` is by IP version. ``announced`` are links with IPv6 routes from router
-    announcements that the kernel would forget once it forwards IPv6.
+    announcements that the kernel would forget once it forwards IPv6. ``bridge_filtered``: rules for
+    IPv4 also hold for what bridges pass on by themselves (br_netfilter).
     """
 
     links: Mapping[str, str] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class NetworkFacts:
     ipv6: bool = True
     uplink: str = ""
     announced: tuple[str, ...] = ()
+    bridge_filtered: bool = False
 
 
 def read_facts() -> NetworkFacts:
@@ -54,6 +56,7 @@ def read_facts() -> NetworkFacts:
         ),
         forwarding={family: value == "1" for family, value in forwarding.items() if value},
         ipv6=forwarding[6] is not None,
+        bridge_filtered=read_sysctl("net/bridge/bridge-nf-call-iptables") == "1",
         uplink=next(
             (
                 names.get(route.link, "")

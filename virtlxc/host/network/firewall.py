@@ -163,15 +163,20 @@ def _same(value: str | int, wanted: Any) -> bool:
     return bool(value == wanted)
 
 
-def packets(bridge: str, uplink: str, forwarding: bool, serving: bool) -> list[Packet]:
-    """The packets that a network must be able to pass: a guest's way out, the answer's way back,
-    and a guest's question for an address."""
+def packets(
+    bridge: str, uplink: str, *, forwarding: bool, serving: bool, filtered: bool = False
+) -> list[Packet]:
+    """The packets that a network must be able to pass: a guest's question for an address, its way
+    out, the answer's way back; and from guest to guest, where the host also filters what a bridge
+    passes on by itself (br_netfilter)."""
     wanted = []
     if serving:
         wanted.append(Packet("input", bridge, "", "new", "udp", 67))
     if forwarding and uplink:
         wanted.append(Packet("forward", bridge, uplink, "new", "tcp"))
         wanted.append(Packet("forward", uplink, bridge, "established", "tcp"))
+    if filtered:
+        wanted.append(Packet("forward", bridge, bridge, "new", "tcp"))
     return wanted
 
 
@@ -203,10 +208,11 @@ def _owner(ruleset: Ruleset, key: ChainKey) -> str:
 
 def warning(network: str, bridge: str, blocker: Blocker) -> str:
     """One sentence: who drops what, and the command that mends it."""
-    what = {
-        "input": "DHCP and DNS from its guests",
-        "forward": "its guests' traffic to the outside",
-    }[blocker.packet.hook]
+    what = "its guests' traffic to the outside"
+    if blocker.packet.hook == "input":
+        what = "DHCP and DNS from its guests"
+    elif blocker.packet.iif == blocker.packet.oif:
+        what = "its guests' traffic to each other"
     who = {"firewalld": "firewalld", "docker": "Docker's firewall", "ufw": "ufw"}.get(
         blocker.owner, "a firewall rule"
     )
