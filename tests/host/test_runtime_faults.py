@@ -66,7 +66,10 @@ def a_plan(ground: Ground, userns: bool) -> dict[str, Any]:
 
 
 def children(pid: int) -> set[int]:
-    listing = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    try:
+        listing = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except FileNotFoundError:
+        return set()
     return {int(child) for child in listing.split()}
 
 
@@ -147,7 +150,9 @@ class Held:
             if (side if side != "controller" else "performer") in self.pids:
                 return
             time.sleep(0.005)
-        raise AssertionError(f"nobody waits at the FIFO: {self.pids}")
+        with pytest.raises(Failed) as failed:
+            self.channel.result(1)
+        raise AssertionError(f"nobody waits at the FIFO: {self.pids}, {failed.value!r}")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +168,7 @@ def test_killed_after_every_step(
         return step(side, "open", boot=True, key="x", path=fifo)
 
     tried = 0
-    for what, plan in variants(a_plan(ground, True), held):
+    for what, plan in variants(a_plan(ground, False), held):
         if what.startswith("daemon"):
             continue
         side = "stage" if what == "controller: fork-stage" else what.partition(":")[0]
@@ -203,7 +208,7 @@ def test_killed_after_every_step(
         assert_nothing_left(ground, f"{victim} killed at {what}")
         start.channel.close()
         tried += 1
-    assert tried > 3
+    assert tried >= 3
 
 
 def alive(pid: int) -> bool:

@@ -297,7 +297,7 @@ class StartChannel:
             raise
 
     def _receive(self, timeout: float | None) -> tuple[dict[str, Any], list[int]]:
-        self._channel.settimeout(timeout)
+        self._await_answer(timeout)
         try:
             got = protocol.receive(self._channel)
         except ConnectionError:
@@ -307,6 +307,19 @@ class StartChannel:
         if "failed" in got[0]:
             raise Failed.from_json(got[0]["failed"])
         return got
+
+    def _await_answer(self, timeout: float | None) -> None:
+        """Wait for a message or the end of the controller; TimeoutError."""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        if self.pidfd >= 0:
+            poll.register(self.pidfd, select.POLLIN)
+        ready = poll.poll(None if timeout is None else timeout * 1000)
+        if not ready:
+            raise TimeoutError("the controller has not answered in time")
+        if all(fd == self.pidfd for fd, _ in ready):
+            # A child that it left behind may hold its end of the channel open a moment longer.
+            self.abort()
 
     def _clean_up(self) -> None:
         """Wait for the controller's end, then undo what it could not, and the daemon's steps."""

@@ -16,7 +16,7 @@ import time
 import zlib
 
 from . import protocol, syscalls
-from .disk import replace
+from .disk import read_text, replace
 from .journal import undo, undo_records, write_journal
 from .ops.cgroups import end_stragglers, kill_tree
 from .performer import Boot, describe, perform
@@ -153,6 +153,9 @@ class Controller:
         pid = syscalls.clone(0)
         if pid == 0:
             ours.close()
+            if self.channel is not None:
+                # Held open here, its end would not tell the daemon of ours.
+                self.channel.close()
             perform(self.packed_plan, os.getppid(), self._keys, again, theirs)
         theirs.close()
         try:
@@ -299,13 +302,14 @@ class Controller:
         """Kill every process of the domain; the rest follows from init's end."""
         if self._kill is not None:
             kill_tree(self._kill["mount"] + self._kill["path"])
-        for pid in _children():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        if self.init:
+            os.kill(self.init, signal.SIGKILL)
 
     def _kill_all(self) -> None:
         """Kill, and wait until no child is left."""
         self.kill()
+        for pid in _children():
+            os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + _REAP
         while time.monotonic() < deadline:
             try:
@@ -373,13 +377,22 @@ def _end(pid: int) -> None:
 
 
 def _children() -> list[int]:
-    """Our children: init, and during a start the stage (which a performer may have forked)."""
-    pid = os.getpid()
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", "rb") as children:
-            return [int(child) for child in children.read().split()]
-    except FileNotFoundError:
-        return []
+    """Our children: init, and during a start the stage, which a performer may have forked.
+
+    By looking at every process: /proc/PID/task/PID/children is an option of the kernel, and a start
+    that failed may take its time.
+    """
+    own = os.getpid()
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                stat = read_text(f"/proc/{name}/stat")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(stat.rpartition(") ")[2].split()[1]) == own:
+                found.append(int(name))
+    return found
 
 
 def main(channel: socket.socket) -> None:

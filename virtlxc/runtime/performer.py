@@ -16,6 +16,7 @@ import zlib
 from . import protocol
 from .journal import undo, undo_records
 from .ops.context import Context
+from .ops.process import die_with_parent
 from .perform import Conductor, quiet_signals
 from .protocol import Failed, ProtocolError
 
@@ -52,9 +53,11 @@ def perform(
     conductor = None
     try:
         quiet_signals()
+        die_with_parent()
         plan = json.loads(zlib.decompress(packed_plan))
         ctx = Context("controller", plan)
         ctx.keys = keys
+        ctx.report = report
         ctx.pids["controller"] = controller
         steps = plan["steps"]
         if again:

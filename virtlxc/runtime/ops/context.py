@@ -26,7 +26,8 @@ class Context:
 
     ``keys`` names descriptors (all close-on-exec) that later steps use. ``pids``: host pids of the
     processes of this start by side. ``plan``: the whole plan; ``channel``: the packet socket to the
-    child (controller) or to the controller (stage, init). ``enter`` is what a forked child
+    child (controller) or to the controller (stage, init); ``report``: the performer's to the
+    controller, which no child may hold open. ``enter`` is what a forked child
     calls with its side: it goes on with that side's steps and never comes back. ``phase``: the
     segment being performed. ``again``: the step is one of the boot half, and what it makes is made
     again at a reboot from inside.
@@ -39,6 +40,7 @@ class Context:
         self.pids: dict[str, int] = {}
         self.masters: list[int] = []
         self.channel: socket.socket | None = None
+        self.report: socket.socket | None = None
         self.listener: socket.socket | None = None
         self.enter: Callable[[Context, str], None] | None = None
         self.phase = 0

@@ -67,6 +67,8 @@ def fork_stage(
     pid = syscalls.clone(flags | syscalls.CLONE_PARENT, into)
     if pid == 0:
         ours.close()
+        if ctx.report is not None:
+            ctx.report.close()
         ctx.channel = theirs
         ctx.is_init = bool(flags & syscalls.CLONE_NEWPID)
         _become_child(ctx, "stage")
