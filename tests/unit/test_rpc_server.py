@@ -58,7 +58,9 @@ def test_the_sequence_of_libvirts_client(service: Service) -> None:
     assert raw.is_closed()
 
 
-@pytest.mark.parametrize("uri", [None, "", "lxc:///", "lxc:///system", "lxc:", "lxc+unix:///system"])
+@pytest.mark.parametrize(
+    "uri", [None, "", "lxc:///", "lxc:///system", "lxc:", "lxc+unix:///system"]
+)
 def test_uris_that_mean_us(service: Service, uri: str | None) -> None:
     service.raw().values("CONNECT_OPEN", name=uri, flags=0)
 
@@ -463,9 +465,26 @@ def test_too_many_strangers_wait_their_turn(service: Service) -> None:
     late.socket.settimeout(0.2)
     with pytest.raises(TimeoutError):
         late.receive()
+    with service.connect(readonly=True) as reader:
+        assert reader.call("CONNECT_GET_TYPE") == {"type": "LXC"}, "each socket counts its own"
     silent[0].close()
     late.socket.settimeout(10)
     assert late.receive()[0].status == wire.OK
+
+
+def test_clients_beyond_the_limit_wait_their_turn(tmp_path: Path) -> None:
+    with running(str(tmp_path)) as service:
+        service.on_loop(lambda: setattr(service.server, "_clients_max", 2))
+        first, second = service.connect(), service.connect()
+        late = service.raw()
+        late.socket.sendall(late.packet("CONNECT_OPEN", name=None, flags=0))
+        late.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.receive()
+        first.close()
+        late.socket.settimeout(10)
+        assert late.receive()[0].status == wire.OK
+        second.close()
 
 
 # Descriptors

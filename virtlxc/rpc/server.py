@@ -34,13 +34,23 @@ _NO_DESCRIPTORS_SECONDS = 1.0
 
 
 class _Listener:
-    """A listening socket; ``inode`` tells whether the name in the file system is still ours."""
+    """A listening socket and its clients.
+
+    The limits hold for each socket by itself, so that clients who may only read cannot lock out
+    the others. ``inode`` tells whether the name in the file system is still ours.
+    """
 
     def __init__(self, path: str, made: socket.socket, readonly: bool) -> None:
         self.path = path
         self.socket = made
         self.readonly = readonly
         self.inode = os.lstat(path).st_ino if path else 0
+        self.clients: set[Client] = set()
+        self.strangers: set[Client] = set()
+        self.accepting = False
+
+    def has_room(self, clients_max: int) -> bool:
+        return len(self.clients) < clients_max and len(self.strangers) < STRANGERS_MAX
 
 
 class Server:
@@ -58,10 +68,8 @@ class Server:
         self.driver = driver
         self.loop = loop
         self._clients_max = clients_max
-        self._clients: set[Client] = set()
-        self._strangers: set[Client] = set()
+        self._clients: dict[Client, _Listener] = {}
         self._listeners: list[_Listener] = []
-        self._accepting = False
         self._workers = ThreadPoolExecutor(workers, "call")
         self._urgent = ThreadPoolExecutor(_URGENT_WORKERS, "urgent")
         self._unsubscribe = driver.events.subscribe(self._event_from_any_thread)
@@ -84,25 +92,18 @@ class Server:
 
     def _add(self, listener: _Listener) -> None:
         self._listeners.append(listener)
-        if self._accepting:
+        self._accept_on(listener)
+
+    def _accept_on(self, listener: _Listener) -> None:
+        room = listener.has_room(self._clients_max)
+        if room and not listener.accepting and not self._stopped:
+            listener.accepting = True
             self.loop.add_reader(listener.socket, self._accept, listener)
-        else:
-            self._accept_on()
 
-    def _accept_on(self) -> None:
-        if not self._accepting and not self._stopped and self._has_room():
-            self._accepting = True
-            for listener in self._listeners:
-                self.loop.add_reader(listener.socket, self._accept, listener)
-
-    def _accept_off(self) -> None:
-        if self._accepting:
-            self._accepting = False
-            for listener in self._listeners:
-                self.loop.remove_reader(listener.socket)
-
-    def _has_room(self) -> bool:
-        return len(self._clients) < self._clients_max and len(self._strangers) < STRANGERS_MAX
+    def _accept_off(self, listener: _Listener) -> None:
+        if listener.accepting:
+            listener.accepting = False
+            self.loop.remove_reader(listener.socket)
 
     def _accept(self, listener: _Listener) -> None:
         try:
@@ -114,32 +115,35 @@ class Server:
                 raise
             # Trying again at once would only burn the processor until somebody leaves.
             _log.error("cannot accept a connection: %s", os.strerror(error.errno))
-            self._accept_off()
-            self.loop.call_later(_NO_DESCRIPTORS_SECONDS, self._accept_on)
+            self._accept_off(listener)
+            self.loop.call_later(_NO_DESCRIPTORS_SECONDS, self._accept_on, listener)
             return
         client = Client(self, connected, listener.readonly)
-        self._clients.add(client)
-        self._strangers.add(client)
-        self.loop.call_later(_STRANGER_SECONDS, self._drop_stranger, client)
-        if not self._has_room():
-            self._accept_off()
+        self._clients[client] = listener
+        listener.clients.add(client)
+        listener.strangers.add(client)
+        self.loop.call_later(_STRANGER_SECONDS, self._drop_stranger, listener, client)
+        if not listener.has_room(self._clients_max):
+            self._accept_off(listener)
 
-    def _drop_stranger(self, client: Client) -> None:
-        if client in self._strangers:
+    def _drop_stranger(self, listener: _Listener, client: Client) -> None:
+        if client in listener.strangers:
             _log.warning("process %d connected and said nothing: closing", client.pid)
             client.close()
 
     def client_opened(self, client: Client) -> None:
         """The client has said what it wants, and does not count as a stranger any more."""
-        self._strangers.discard(client)
-        self._accept_on()
+        listener = self._clients[client]
+        listener.strangers.discard(client)
+        self._accept_on(listener)
 
     def client_gone(self, client: Client) -> None:
-        self._clients.discard(client)
-        self._strangers.discard(client)
+        listener = self._clients.pop(client)
+        listener.clients.discard(client)
+        listener.strangers.discard(client)
         if client.opened and not self._stopped:
             self._workers.submit(self._owner_gone, client)
-        self._accept_on()
+        self._accept_on(listener)
 
     def _owner_gone(self, client: Client) -> None:
         try:
@@ -210,8 +214,8 @@ class Server:
         """Closes every socket; calls that run are let run, and their replies dropped."""
         self._stopped = True
         self._unsubscribe()
-        self._accept_off()
         for listener in self._listeners:
+            self._accept_off(listener)
             remove_socket(listener.path, listener.socket, listener.inode)
         self._listeners.clear()
         for client in list(self._clients):
