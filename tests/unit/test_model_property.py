@@ -12,9 +12,10 @@ from virtlxc.model import Domain, format_domain, parse_domain
 from virtlxc.model.container import Container
 from virtlxc.schema.grammar import folder, grammar
 from virtlxc.schema.walk import walk
+from virtlxc.xmlmap import read
 
 SCHEMA = etree.RelaxNG(file=str(folder() / "domain.rng"))
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @SLOW
@@ -52,6 +53,6 @@ def test_foreign_metadata_is_not_touched(domain: Domain) -> None:
 @given(domains())
 def test_the_walk_along_the_schema_is_as_strict_as_the_schema(domain: Domain) -> None:
     """lxml says whether a document is valid, the walk where it is not: they must agree."""
-    root = etree.fromstring(format_domain(domain))
+    root = read(format_domain(domain), "domain")
     problems = walk(grammar("domain"), root)
     assert bool(problems) != SCHEMA.validate(root), (problems, SCHEMA.error_log)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from virtlxc.model.container import CONTAINER
 from virtlxc.model.document import DOMAIN
+from virtlxc.model.network_tables import NETWORK
 from virtlxc.xmlmap import ACTED, KEPT, REFUSED, Const, Ignore, Keep, Object, Repeat, Table, Value
 
 HEAD = """\
-# What virtlxc does with a libvirt domain
+# What virtlxc does with libvirt's domains and networks
 
 Made from the field tables by `python -m virtlxc.model.compat`; do not edit it by hand.
 
@@ -70,6 +71,7 @@ def page() -> str:
             "Our own element in `<metadata>`, `<virtlxc:container>`",
             list(entries(CONTAINER, "")),
         ),
+        ("The `<network>` document", list(entries(NETWORK, ""))),
     )
     lines = [HEAD]
     for title, rows in sections:

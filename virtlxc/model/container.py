@@ -86,7 +86,8 @@ OPTIONS = types.Type(
     format=",".join,
 )
 CPU_LIMIT = types.matching(
-    r"vcpu|(?=.*[1-9])[0-9]{1,5}(\.[0-9]{1,3})?", "'vcpu', or a number of processors such as 1.5"
+    r"vcpu|[1-9][0-9]{0,4}(\.[0-9]{1,3})?|0\.([1-9][0-9]{0,2}|0[1-9][0-9]?|00[1-9])",
+    "'vcpu', or a number of processors such as 1.5",
 )
 LIMIT = types.matching(r"unlimited|[0-9]{1,19}", "a whole number, or 'unlimited'")
 LIMIT_NAMES = types.choice(

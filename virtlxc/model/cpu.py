@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from virtlxc.xmlmap import KEPT, Keep, Kept, Table, Value, types
 
-MOST_PROCESSORS = 16384
+MOST_PROCESSORS = 100_000
 
 
 def _numbers(text: str) -> str:

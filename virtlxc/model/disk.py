@@ -55,7 +55,7 @@ DISK = Table(
         Keep(path="transient"),
         Keep(path="serial", note=_BUS),
         Keep(path="boot", note=_BUS),
-        Keep(path="alias"),
+        Keep(path="alias", note="devices have no aliases"),
         Keep(path="address", note=_BUS),
     ),
 )

@@ -184,7 +184,7 @@ DOMAIN = Table(
             type=types.choice(*_ENDS, "coredump-destroy", "coredump-restart"),
             always=True,
         ),
-        *_keeps("on_lockfailure", "pm", "perf", "idtune"),
+        *_keeps("on_lockfailure", "pm", "perf"),
         *_DEVICES,
         Keep(
             path="seclabel",

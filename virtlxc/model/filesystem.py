@@ -93,7 +93,7 @@ FILESYSTEM = Table(
         Value(path="source/@volume", field="source_volume", when=("type", ("volume",))),
         Value(path="target/@dir", field="target"),
         Flag(path="readonly", field="readonly"),
-        Keep(path="alias"),
+        Keep(path="alias", note="devices have no aliases"),
         Ignore(path="address"),
         Value(
             path="space_hard_limit",

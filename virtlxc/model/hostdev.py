@@ -74,7 +74,7 @@ HOSTDEV = Table(
         Repeat(path="route", field="routes", table=ROUTE),
         Keep(path="boot", note="for virtual machines"),
         Keep(path="rom", note="for virtual machines"),
-        Keep(path="alias"),
+        Keep(path="alias", note="devices have no aliases"),
         Keep(path="address", note="for virtual machines"),
     ),
 )

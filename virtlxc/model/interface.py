@@ -150,7 +150,7 @@ INTERFACE = Table(
         Keep(path="teaming", note=_CARD),
         Keep(path="boot", note=_CARD),
         Keep(path="rom", note=_CARD),
-        Keep(path="alias"),
+        Keep(path="alias", note="devices have no aliases"),
         Keep(path="address", note=_CARD),
     ),
     make=_make,

@@ -83,7 +83,15 @@ FORWARD = Table(
     model.Forward,
     (
         Value(path="@dev", field="dev", type=types.LINK),
-        Value(path="@mode", field="mode", type=FORWARD_MODES, always=True),
+        Value(
+            path="@mode",
+            field="mode",
+            type=FORWARD_MODES,
+            always=True,
+            treatment=REFUSED,
+            served=("none", "nat", "route", "open", "bridge"),
+            note="'bridge' needs the name of one",
+        ),
         Value(path="@managed", field="managed", type=types.YES_NO),
         Keep(path="driver", note="for hostdev networks only"),
         Object(path="nat", field="nat", table=NAT),

@@ -12,7 +12,6 @@ from virtlxc.model.document import DOMAIN
 from virtlxc.model.domain import Domain
 from virtlxc.xmlmap import ACTED, REFUSED, Flag, Keep, Object, Repeat, Table, Value
 
-
 _TWICE = "there is one before it, which counts"
 
 

@@ -36,7 +36,8 @@ def validate(
         problems = _invalid(root, kind) or _contradictions(text, kind)
     except VirtlxcError as error:
         line = error.line if isinstance(error, xmlmap.DocumentError) else 0
-        problems = [Problem(line=line, path="", message=error.message)]
+        cause = "syntax" if isinstance(error, xmlmap.DocumentError) else "rule"
+        problems = [Problem(line=line, path="", message=error.message, kind=cause)]
     return tuple(replace(problem, file=file) for problem in problems)
 
 
@@ -64,9 +65,10 @@ def _invalid(root: etree._Element, kind: str) -> list[Problem]:
     problems = walk(grammar(kind), root)
     if problems:
         return problems
-    # The walk is as strict as the schema, as far as the tests could find out.
+    # The walk is as strict as the schema, as far as the tests could find out: see test_schema.
     last = schema.error_log.last_error
-    return [Problem(line=last.line, path=f"/{kind}", message=last.message)] if last else []
+    message = last.message if last else "it is not valid"
+    return [Problem(line=last.line if last else 0, path="", message=message, kind="schema")]
 
 
 def _contradictions(text: str | bytes, kind: str) -> list[Problem]:

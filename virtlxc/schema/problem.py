@@ -9,12 +9,16 @@ from dataclasses import dataclass
 class Problem:
     """``line`` counts from 1, 0 when it is not known; ``path`` is an XPath.
 
+    ``kind``: 'unknown', 'missing', 'value', 'twice', 'text' (what the schema forbids), 'syntax' or
+    'rule' (what contradicts itself); ``name``: the element or attribute that it is about.
     ``allowed``: what could stand there; ``suggestion``: the nearest of it in spelling.
     """
 
     line: int
     path: str
     message: str
+    kind: str
+    name: str = ""
     allowed: tuple[str, ...] = ()
     suggestion: str | None = None
     file: str | None = None

@@ -22,7 +22,10 @@ def walk(grammar: Grammar, root: etree._Element) -> list[Problem]:
     start = grammar.start
     while start.kind in ("ref", "group"):
         start = grammar.target(start) if start.kind == "ref" else start.kids[0]
-    found = list(walker.element(root, [start]))
+    found = walker.element(root, [start])
+    # What is missing here and stands where it cannot was moved: one problem, not two.
+    strays = {problem.name for problem in found if problem.kind == "unknown"}
+    found = [each for each in found if each.kind != "missing" or each.name not in strays]
     return sorted(found, key=lambda problem: problem.line)[:MOST_PROBLEMS]
 
 
@@ -54,11 +57,14 @@ class _Walker:
             return
         mended: set[str] = set()
         missing = whole.needed_attributes - set(map(str, element.attrib))
+        strange = [name for name in element.attrib if name not in whole.attributes]
+        # One stands where another is missing: that one was meant, whatever it looks like.
+        instead = next(iter(missing)) if len(missing) == len(strange) == 1 else None
         for name, value in element.attrib.items():
             patterns = whole.attributes.get(str(name))
             if patterns is None:
                 free = [each for each in whole.attributes if each not in element.attrib]
-                near = _nearest(str(name), missing, free)
+                near = _nearest(str(name), missing, free) or instead
                 mended.add(near or "")
                 yield _unknown_attribute(element, str(name), sorted(whole.attributes), near)
             elif not any(matches(self.grammar, each, str(value)) for each in patterns):
@@ -66,8 +72,10 @@ class _Walker:
         for name in sorted(missing - mended):
             yield _at(
                 element,
+                "missing",
                 f"the attribute '{name}' is missing",
                 tuple(self._described(whole.attributes[name])),
+                name=name,
             )
 
     def _children(self, element: etree._Element, whole: Shape) -> Iterator[Problem]:
@@ -86,13 +94,14 @@ class _Walker:
                 mended.add(near or "")
                 yield problem
                 continue
-            if tag in seen and tag not in whole.repeated and ANY not in whole.children:
-                yield _at(child, f"a second <{shown(child)}>; there can be one")
+            if tag in seen and tag in whole.children and tag not in whole.repeated:
+                yield _at(child, "twice", f"a second <{shown(child)}>; there can be one", name=tag)
                 continue
             seen.add(tag)
             yield from self.element(child, patterns)
         for tag in sorted(missing - mended):
-            yield _at(element, f"<{_local(tag)}> is missing in <{shown(element)}>")
+            text = f"<{_local(tag)}> is missing in <{shown(element)}>"
+            yield _at(element, "missing", text, name=tag)
 
     def _wild(self, whole: Shape, tag: str) -> list[Pattern]:
         space = etree.QName(tag).namespace or ""
@@ -114,10 +123,12 @@ class _Walker:
         inside = f" in <{shown(parent)}>" if parent is not None else ""
         problem = _at(
             child,
+            "unknown",
             f"there is no <{shown(child)}>{inside}"
             + (f"; it belongs in {' or '.join(f'<{each}>' for each in home)}" if home else ""),
             tuple(sorted(names)),
             near,
+            name=str(child.tag),
         )
         return (names.get(near) if near else None), problem
 
@@ -138,7 +149,9 @@ class _Walker:
         if not whole.texts:
             if text.strip():
                 yield _at(
-                    element, f"<{shown(element)}> holds the text '{_short(text)}'; it has none"
+                    element,
+                    "text",
+                    f"<{shown(element)}> holds the text '{_short(text)}'; it has none",
                 )
             return
         if not any(matches(self.grammar, each, text) for each in whole.texts):
@@ -150,10 +163,12 @@ class _Walker:
         known = [word for each in patterns for word in words(self.grammar, each)]
         return _at(
             element,
+            "value",
             f"'{_short(value)}' is not allowed",
             tuple(self._described(patterns)),
             suggestion(value, known),
             name,
+            name or str(element.tag),
         )
 
     def _described(self, patterns: Iterable[Pattern]) -> list[str]:
@@ -187,21 +202,26 @@ def _nearest(name: str, wanted: Iterable[str], free: Iterable[str]) -> str | Non
 def _unknown_attribute(
     element: etree._Element, name: str, known: list[str], near: str | None
 ) -> Problem:
-    return _at(element, f"<{shown(element)}> has no attribute '{name}'", tuple(known), near, name)
+    text = f"<{shown(element)}> has no attribute '{name}'"
+    return _at(element, "unknown", text, tuple(known), near, name, name)
 
 
 def _at(
     element: etree._Element,
+    kind: str,
     message: str,
     allowed: tuple[str, ...] = (),
     near: str | None = None,
     attribute: str | None = None,
+    name: str = "",
 ) -> Problem:
     path = element.getroottree().getpath(element) + (f"/@{attribute}" if attribute else "")
     return Problem(
         line=line_of(element),
         path=path,
         message=message,
+        kind=kind,
+        name=_local(name),
         allowed=allowed,
         suggestion=near,
     )
