@@ -77,7 +77,7 @@ for path in /sys/class/net/*; do
     # An address from the definition stands; only a link without one asks for a lease.
     ip -4 addr show dev "$link" | grep -q 'inet ' && continue
     ip link set "$link" up
-    udhcpc -i "$link" -b -t 4 -T 1 -A 5 -x "hostname:$(hostname)" \\
+    udhcpc -i "$link" -b -t 4 -T 1 -A 5 -O mtu -x "hostname:$(hostname)" \\
         -p "/run/udhcpc.$link.pid" -s /usr/share/udhcpc/default.script
 done
 """
@@ -91,6 +91,7 @@ deconfig)
     ip link set "$interface" up
     ;;
 bound | renew)
+    [ -z "$mtu" ] || ip link set "$interface" mtu "$mtu"
     ip -4 addr replace "$ip/${mask:-24}" ${broadcast:+broadcast "$broadcast"} dev "$interface"
     metric=0
     for gateway in $router; do

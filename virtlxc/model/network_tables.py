@@ -6,7 +6,7 @@ Source: libvirt's network XML format; the order of the rows is libvirt's own.
 from __future__ import annotations
 
 from virtlxc.model import network as model
-from virtlxc.xmlmap import REFUSED, Keep, Object, Repeat, Table, Value, types
+from virtlxc.xmlmap import KEPT, REFUSED, Keep, Object, Repeat, Table, Value, types
 
 FORWARD_MODES = types.choice("none", *model.MODES)
 PORT = types.integer(1, 65535)
@@ -92,7 +92,13 @@ FORWARD = Table(
             served=("none", "nat", "route", "open", "bridge"),
             note="'bridge' needs the name of one",
         ),
-        Value(path="@managed", field="managed", type=types.YES_NO),
+        Value(
+            path="@managed",
+            field="managed",
+            type=types.YES_NO,
+            treatment=KEPT,
+            note="for hostdev networks only",
+        ),
         Keep(path="driver", note="for hostdev networks only"),
         Object(path="nat", field="nat", table=NAT),
         Keep(path="pf", note="for hostdev networks only"),
@@ -108,7 +114,7 @@ BRIDGE = Table(
         Value(
             path="@zone",
             field="zone",
-            treatment="kept",
+            treatment=KEPT,
             note="firewalld is not told; net-start says when it would drop the traffic",
         ),
         Value(path="@stp", field="stp", type=types.ON_OFF, always=True),
@@ -117,7 +123,7 @@ BRIDGE = Table(
             path="@macTableManager",
             field="mac_table_manager",
             type=types.choice("kernel", "libvirt"),
-            treatment="kept",
+            treatment=KEPT,
             note="the kernel always manages the table",
         ),
     ),
@@ -206,14 +212,14 @@ NETWORK = Table(
             path="@ipv6",
             field="ipv6",
             type=types.YES_NO,
-            treatment="kept",
+            treatment=KEPT,
             note="guests may always use IPv6 among themselves",
         ),
         Value(
             path="@trustGuestRxFilters",
             field="trust_guest_rx_filters",
             type=types.YES_NO,
-            treatment="kept",
+            treatment=KEPT,
             note="for macvtap devices of virtual machines",
         ),
         Value(path="@connections", field="connections", live=True),
