@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 from virtlxc.cli.failures import Failed
@@ -31,7 +32,6 @@ def interact(session: Session) -> int:
         try:
             line = read("virtlxc > " if session.readonly else "virtlxc # ")
         except EOFError:
-            session.say("\n")
             break
         except KeyboardInterrupt:
             session.say("\n")
@@ -43,6 +43,7 @@ def interact(session: Session) -> int:
                 session.say("\n")
                 session.lost()
         session.flush()
+    session.say("\n")
     return 0
 
 
@@ -56,16 +57,18 @@ def _history() -> str:
 def _reader(session: Session) -> Any:
     """A function from a prompt to a line: prompt_toolkit's where it is there, else readline's."""
     if not os.isatty(0):
-        return _plain
+        return partial(_plain, session)
     try:
         return _rich_reader(session)
     except ImportError:
         return _readline_reader(session)
 
 
-def _plain(prompt: str) -> str:
-    """Lines from a pipe; the prompt is shown as virsh's readline shows it there."""
-    return input(prompt)
+def _plain(session: Session, prompt: str) -> str:
+    """Lines from a pipe, shown with their prompt as virsh's readline shows them."""
+    line = input(prompt)
+    session.say(f"{line}\n")
+    return line
 
 
 def _rich_reader(session: Session) -> Any:

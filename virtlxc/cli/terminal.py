@@ -31,14 +31,15 @@ class RawTerminal:
 
     def __enter__(self) -> RawTerminal:
         self._before = termios.tcgetattr(STDIN)
-        tty.setraw(STDIN, termios.TCSAFLUSH)
+        # Not FLUSH: what was typed already, by a script for example, must not be lost.
+        tty.setraw(STDIN, termios.TCSADRAIN)
         self._signals = {number: signal.signal(number, _ignore) for number in HANDLED}
         return self
 
     def __exit__(self, *_error: object) -> None:
         for number, handler in self._signals.items():
             signal.signal(number, handler)
-        termios.tcsetattr(STDIN, termios.TCSAFLUSH, self._before)
+        termios.tcsetattr(STDIN, termios.TCSADRAIN, self._before)
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

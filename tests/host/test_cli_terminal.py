@@ -1,0 +1,182 @@
+"""Console, exec and shell on a terminal, against a running container."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Instance, wait_for
+from tests.terminal import Terminal
+
+pytestmark = [pytest.mark.host]
+
+DOMAIN = """<domain type='lxc'><name>box</name><memory unit='KiB'>65536</memory>
+<os><type>exe</type><init>/bin/sh</init><initenv name='PS1'>box$ </initenv></os>
+<devices><filesystem type='mount'><source dir='{root}'/><target dir='/'/></filesystem>
+<console type='pty'/></devices><features><privnet/></features></domain>"""
+
+
+@pytest.fixture(scope="module")
+def box(shared_instance: Instance) -> Iterator[Instance]:
+    """A container whose init is a shell on its console."""
+    shared_instance.define(DOMAIN.format(root=shared_instance.busybox()))
+    shared_instance.virtlxc("start", "box").ok()
+    yield shared_instance
+    shared_instance.virtlxc("destroy", "box")
+
+
+def terminal(instance: Instance, *words: str, size: tuple[int, int] = (24, 80)) -> Terminal:
+    return Terminal(instance.spaces, instance.argv(*words), instance.environment(), size)
+
+
+def test_console_talks_resizes_and_is_left(box: Instance) -> None:
+    console = terminal(box, "console", "box", size=(31, 97))
+    console.expect("Connected to domain 'box'\r\nEscape character is ^] (Ctrl + ])\r\n")
+    console.type("stty size\r")
+    console.expect("31 97")
+    console.resize(40, 120)
+    wait_for("the new size to arrive", lambda: _size(console) == "40 120")
+    console.type("\x1d")
+    assert console.end() == 0
+    assert console.text().endswith("\r\n")
+
+
+def _size(console: Terminal) -> str:
+    console.type("echo $(stty size)end\r")
+    console.expect("end\r\n" if "\rend" in console.text() else "end")
+    console.expect("box$")
+    lines = [line for line in console.text().split("\r\n") if line.endswith("end")]
+    return lines[-1].removesuffix("end")
+
+
+def test_two_viewers_see_the_same_and_the_past(box: Instance) -> None:
+    first = terminal(box, "console", "box")
+    first.type("echo one-$((20+1))\r")
+    first.expect("one-21")
+    second = terminal(box, "console", "box")
+    second.expect("one-21")  # from before it came
+    second.type("echo two-$((20+2))\r")
+    first.expect("two-22")
+    second.expect("two-22")
+    for viewer in (first, second):
+        viewer.type("\x1d")
+        assert viewer.end() == 0
+
+
+def test_another_escape_character(box: Instance) -> None:
+    console = terminal(box, "-e", "^a", "console", "box")
+    console.expect("Escape character is ^a (Ctrl + a)")
+    console.type("\x01")
+    assert console.end() == 0
+
+
+def test_a_killed_viewer_leaves_the_console_to_others(box: Instance) -> None:
+    viewer = terminal(box, "console", "box")
+    viewer.expect("Escape character")
+    viewer.process.send_signal(signal.SIGKILL)
+    viewer.close()
+    other = terminal(box, "console", "box")
+    other.type("echo still-$((1+1))\r")
+    other.expect("still-2")
+    other.type("\x1d")
+    assert other.end() == 0
+
+
+def test_the_console_ends_with_its_domain(box: Instance) -> None:
+    console = terminal(box, "console", "box")
+    console.expect("Escape character")
+    box.virtlxc("destroy", "box").ok()
+    try:
+        assert console.end() == 0
+    finally:
+        box.virtlxc("start", "box").ok()
+
+
+def test_console_needs_a_terminal(box: Instance) -> None:
+    assert box.virtlxc("console", "box").failed() == (
+        "error: Cannot run interactive console without a controlling TTY\n"
+    )
+
+
+def test_exec_on_a_terminal(box: Instance) -> None:
+    shell = terminal(box, "exec", "box", "sh", size=(33, 99))
+    shell.expect("#" if os.geteuid() == 0 else "$")
+    shell.type("tty; stty size\r")
+    shell.expect("33 99")
+    shell.type("exit 5\r")
+    assert shell.end() == 5
+
+
+def test_exec_with_our_descriptors(box: Instance) -> None:
+    ran = box.virtlxc("exec", "box", "sh", "-c", "cat; echo err >&2; exit 7", input="in\n")
+    assert (ran.stdout, ran.stderr, ran.code) == ("in\n", "err\n", 7)
+    assert box.virtlxc("exec", "box", "--", "sh", "-c", "kill -9 $$").code == 128 + 9
+    assert box.virtlxc("exec", "box", "ls", "--help").code == 0
+
+
+def test_exec_takes_environment_folder_and_user(box: Instance) -> None:
+    ran = box.virtlxc(
+        "exec", "box", "--env", "A=1,B=2", "--cwd", "/tmp", "sh", "-c", "echo $A $B; pwd"
+    )
+    assert ran.ok() == "1 2\n/tmp\n"
+    assert box.virtlxc("exec", "box", "--user", "12", "--group", "34", "id").ok().startswith(
+        "uid=12 gid=34"
+    )
+
+
+def test_exec_of_what_is_not_there(box: Instance) -> None:
+    assert "error: Failed to run 'nosuch'\nerror: " in box.virtlxc("exec", "box", "nosuch").failed()
+
+
+def test_the_shell_keeps_a_history(box: Instance, tmp_path: Path) -> None:
+    shell = Terminal(
+        box.spaces, box.argv(), box.environment(XDG_CACHE_HOME=str(tmp_path), TERM="xterm")
+    )
+    shell.expect("virtlxc #")
+    shell.type("domstate box\r")
+    shell.expect("running")
+    shell.type("quit\r")
+    assert shell.end() == 0
+    assert "domstate box" in (tmp_path / "virtlxc" / "history").read_text()
+
+
+def test_logs_follow(box: Instance) -> None:
+    follower = terminal(box, "logs", "box", "--follow", "--lines", "0")
+    console = terminal(box, "console", "box")
+    console.type("echo logged-$((3*3))\r")
+    follower.expect("logged-9")
+    follower.type("\x03")
+    assert follower.end() == 130
+    console.type("\x1d")
+    console.end()
+    assert "logged-9" in box.virtlxc("logs", "box").ok()
+
+
+def test_a_command_starts_the_daemon_once(tmp_path: Path) -> None:
+    instance = Instance(start=False)
+    try:
+        first = instance.virtlxc("list", "--name")
+        assert first.ok() == "\n"
+        assert first.stderr.startswith("the daemon was not running: started it (pid ")
+        second = instance.virtlxc("list", "--name")
+        assert (second.ok(), second.stderr) == ("\n", "")
+        refused = instance.virtlxc("list", user=65534).failed()
+        assert "Permission denied (you may not use this socket" in refused
+        pid = int(Path(instance.paths.lock).read_text())
+        os.kill(pid, signal.SIGTERM)
+        wait_for("the daemon to end", lambda: not Path(f"/proc/{pid}").exists())
+    finally:
+        instance.close()
+
+
+def test_with_a_uri_no_daemon_is_started() -> None:
+    instance = Instance(start=False)
+    try:
+        ran = instance.virtlxc("-c", instance.paths.uri(), "list")
+        assert "the daemon is not running; start it" in ran.failed()
+    finally:
+        instance.close()
