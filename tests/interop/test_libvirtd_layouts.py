@@ -144,9 +144,7 @@ def test_values_that_we_know(libvirtd: Raw, objects: dict[str, Any]) -> None:
 
 
 def test_events_that_we_can_read(libvirtd: Raw, objects: dict[str, Any]) -> None:
-    number = libvirtd.values(
-        "CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY", eventID=0, dom=None
-    )[0]
+    number = libvirtd.values("CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY", eventID=0, dom=None)[0]
     libvirtd.socket.sendall(libvirtd.packet("DOMAIN_SUSPEND", dom=objects["domain"]))
     packets = [libvirtd.receive() for _ in range(2)]
     event = next(payload for head, payload in packets if head.type == wire.MESSAGE)

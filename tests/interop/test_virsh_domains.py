@@ -319,7 +319,7 @@ def test_refusals(virsh: Virsh, idle: str, line: str, text: str) -> None:
 def test_the_read_only_connection(virsh: Virsh, web: str) -> None:
     def readonly(*words: str) -> str:
         argv = virsh.argv(*words)
-        return virsh.instance.run(*argv[:-len(words)], "-r", *words).failed()
+        return virsh.instance.run(*argv[: -len(words)], "-r", *words).failed()
 
     for words in (("destroy", web), ("suspend", web), ("memtune", web, "65536", "--live")):
         assert "read only access prevents" in readonly(*words)

@@ -157,9 +157,7 @@ class FakeDomains(Domains):
     def blkio_parameters(self, ref: Ref, flags: int = 0) -> list[Param]:
         return [Param("weight", constants.ParamType.UINT, 500), Param("device_weight", 7, "")]
 
-    def cpu_stats(
-        self, ref: Ref, start_cpu: int, ncpus: int, flags: int = 0
-    ) -> list[list[Param]]:
+    def cpu_stats(self, ref: Ref, start_cpu: int, ncpus: int, flags: int = 0) -> list[list[Param]]:
         if ncpus == 0:
             return [[], []]
         total = [Param("cpu_time", 4, 1000), Param("user_time", 4, 600)]

@@ -114,9 +114,7 @@ def _plain(kind: str, filled: bool) -> Any:
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    text=st.sampled_from([fields for _name, fields in messages()]), raw=st.binary(max_size=200)
-)
+@given(text=st.sampled_from([fields for _name, fields in messages()]), raw=st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(text: str, raw: bytes) -> None:
     try:
         Message(text).decode(raw)

@@ -38,9 +38,7 @@ def seeds() -> list[bytes]:
             for filled in (False, True):
                 values = _plain_fields(row[2], filled) if row[2] else ()
                 payload = tables.Procedure(program, row).args.encode(values)
-                found.append(
-                    wire.packet(number, version, row[0], wire.CALL, 7, wire.OK, payload)
-                )
+                found.append(wire.packet(number, version, row[0], wire.CALL, 7, wire.OK, payload))
     return found
 
 

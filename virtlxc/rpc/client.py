@@ -150,9 +150,7 @@ class Connection:
             type = wire.CALL_WITH_FDS
             payload = wire.with_fd_count(len(fds), payload)
         self.send_packet(
-            wire.packet(
-                row.program, row.version, row.number, type, self._serial, wire.OK, payload
-            )
+            wire.packet(row.program, row.version, row.number, type, self._serial, wire.OK, payload)
         )
         for fd in fds or ():
             self._send_fd(fd)
@@ -386,9 +384,7 @@ def _path_of_uri(uri: str) -> str:
             from virtlxc.paths import Paths
 
             return Paths().socket
-    raise VirtlxcError(
-        f"no connection driver available for {uri}", Code.NO_CONNECT, From.NONE
-    )
+    raise VirtlxcError(f"no connection driver available for {uri}", Code.NO_CONNECT, From.NONE)
 
 
 def _unquote(text: str) -> str:

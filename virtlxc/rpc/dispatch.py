@@ -111,9 +111,7 @@ class Job:
             raise VirtlxcError(f"Unexpected message status {head.status}", Code.RPC, From.RPC)
         handler = registry.find(head.program, head.proc)
         if handler.needs_open and not self.client.opened:
-            raise VirtlxcError(
-                "internal error: connection not open", Code.INTERNAL_ERROR, From.RPC
-            )
+            raise VirtlxcError("internal error: connection not open", Code.INTERNAL_ERROR, From.RPC)
         marks = handler.procedure.marks
         if self.client.readonly and "ro" not in marks:
             name = registry.api_name(handler.procedure.name)
@@ -123,9 +121,7 @@ class Job:
                 From.RPC,
             )
         if head.type == wire.CALL_WITH_FDS and "fds" not in marks:
-            raise VirtlxcError(
-                f"{handler.procedure.name} takes no descriptors", Code.RPC, From.RPC
-            )
+            raise VirtlxcError(f"{handler.procedure.name} takes no descriptors", Code.RPC, From.RPC)
         return handler
 
     def _accept(self, result: Any) -> None:

@@ -54,9 +54,7 @@ class Header:
 
     def packet(self, type: int, status: int, payload: bytes = b"") -> bytes:
         """A packet of another type that answers this one, or goes on with its stream."""
-        return packet(
-            self.program, self.version, self.proc, type, self.serial, status, payload
-        )
+        return packet(self.program, self.version, self.proc, type, self.serial, status, payload)
 
 
 def packet(

@@ -32,9 +32,7 @@ def auth_list(call: Call) -> list[int]:
 @handles("CONNECT_OPEN", fast=True, needs_open=False)
 def connect_open(call: Call, name: str | None, flags: int) -> None:
     if call.peer.opened:
-        raise VirtlxcError(
-            "internal error: connection already open", Code.INTERNAL_ERROR, From.RPC
-        )
+        raise VirtlxcError("internal error: connection already open", Code.INTERNAL_ERROR, From.RPC)
     if flags & ~_READ_ONLY:
         raise VirtlxcError(
             f"invalid argument: unsupported flags (0x{flags & ~_READ_ONLY:x}) "
@@ -48,9 +46,7 @@ def connect_open(call: Call, name: str | None, flags: int) -> None:
 def _check_uri(uri: str) -> None:
     scheme, _, rest = uri.partition(":")
     if scheme.partition("+")[0] != "lxc":
-        raise VirtlxcError(
-            f"no connection driver available for {uri}", Code.NO_CONNECT, From.NONE
-        )
+        raise VirtlxcError(f"no connection driver available for {uri}", Code.NO_CONNECT, From.NONE)
     path = rest.partition("?")[0]
     if path.startswith("//"):
         path = "/" + path[2:].partition("/")[2]

@@ -31,16 +31,12 @@ def connect_domain_event_deregister_any(call: Call, eventID: int) -> None:
 
 
 @handles("CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY", fast=True)
-def connect_domain_event_callback_register_any(
-    call: Call, eventID: int, dom: Ref | None
-) -> int:
+def connect_domain_event_callback_register_any(call: Call, eventID: int, dom: Ref | None) -> int:
     return call.peer.register_event("domain", eventID, dom)
 
 
 @handles("CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY", fast=True)
-def connect_domain_event_callback_deregister_any(
-    call: Call, callbackID: int
-) -> None:
+def connect_domain_event_callback_deregister_any(call: Call, callbackID: int) -> None:
     call.peer.deregister_event(callbackID)
 
 

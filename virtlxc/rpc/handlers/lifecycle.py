@@ -10,9 +10,7 @@ _UNDEFINE_OF_NOTHING = 1 | 2 | 16
 
 
 @handles("CONNECT_LIST_ALL_DOMAINS", fast=True)
-def connect_list_all_domains(
-    call: Call, need_results: int, flags: int
-) -> tuple[list[Ref], int]:
+def connect_list_all_domains(call: Call, need_results: int, flags: int) -> tuple[list[Ref], int]:
     found = call.driver.domains.list_all(flags)
     return (found if need_results else []), len(found)
 

@@ -49,9 +49,7 @@ def node_get_free_memory(call: Call) -> int:
 
 
 @handles("NODE_GET_CELLS_FREE_MEMORY", fast=True)
-def node_get_cells_free_memory(
-    call: Call, startCell: int, maxcells: int
-) -> list[int]:
+def node_get_cells_free_memory(call: Call, startCell: int, maxcells: int) -> list[int]:
     return call.driver.host.cells_free_memory(startCell, maxcells)
 
 

@@ -89,9 +89,7 @@ def new(
 
 
 @handles("DELETE", program=OWN, flags=0)
-def delete(
-    call: Call, dom: Ref, options: list[tuple[str, int, Any]], flags: int
-) -> list[str]:
+def delete(call: Call, dom: Ref, options: list[tuple[str, int, Any]], flags: int) -> list[str]:
     images: Any = call.driver.images
     return list(images.delete(dom, {key: value for key, _type, value in options}))
 

@@ -14,9 +14,7 @@ _LLONG = 3
 
 
 @handles("DOMAIN_MEMORY_STATS", fast=True, flags=0)
-def domain_memory_stats(
-    call: Call, dom: Ref, maxStats: int, flags: int
-) -> list[tuple[int, int]]:
+def domain_memory_stats(call: Call, dom: Ref, maxStats: int, flags: int) -> list[tuple[int, int]]:
     return call.driver.domains.memory_stats(dom)[:maxStats]
 
 
