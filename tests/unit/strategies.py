@@ -15,7 +15,7 @@ CONTROL = "".join(chr(number) for number in range(32) if number not in (9, 10, 1
 CHARS = st.characters(codec="utf-8", exclude_characters=CONTROL + "\ufffe\uffff")
 TEXT = st.text(CHARS, max_size=12)
 WORD = st.text(CHARS, min_size=1, max_size=8)
-PATH = st.text(CHARS, max_size=8).map(lambda text: "/" + text.replace("\0", ""))
+PATH = st.text(CHARS, max_size=8).map(lambda text: "/" + text.translate({10: "n", 13: "r"}))
 UINT = st.integers(0, 2**32 - 1)
 ULONG = st.integers(0, 2**64 - 1)
 KIB = st.integers(0, 2**54 - 1)

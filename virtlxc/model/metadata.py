@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from xml.parsers import expat
 
@@ -53,7 +54,11 @@ def join(foreign: str | None, container: Container, indent: str = "  ") -> str |
 
 
 def _foreign(source: str | bytes, element: etree._Element, own: list[int]) -> str:
-    data = _utf8(source, element)
+    try:
+        data = _utf8(source, element)
+    except (LookupError, UnicodeError):
+        # An encoding that libxml2 knows and Python does not: blanks and quotes are lost.
+        return _with_namespaces(element, own)
     span = _find(data)
     parts: list[bytes] = []
     at = span.start
@@ -69,6 +74,8 @@ def _foreign(source: str | bytes, element: etree._Element, own: list[int]) -> st
 def _utf8(source: str | bytes, element: etree._Element) -> bytes:
     if isinstance(source, str):
         return source.encode()
+    if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return source.decode("utf-16").encode()
     encoding = element.getroottree().docinfo.encoding or "utf-8"
     return source.decode(encoding).lstrip("\ufeff").encode()
 
@@ -77,28 +84,30 @@ def _find(data: bytes) -> _Span:
     """The first ``<metadata>`` below the root element."""
     parser = expat.ParserCreate("utf-8")
     depth = 0
-    starts: list[int] = []
-    opened: list[int] = []
+    opened = child = 0
     spans: list[_Span] = []
     children: list[tuple[int, int]] = []
 
     def begin(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
+        nonlocal depth, opened, child
         depth += 1
         here = parser.CurrentByteIndex
         if depth == 2 and name == "metadata" and not spans:
-            opened.append(_after_tag(data, here))
+            opened = _after_tag(data, here)
         elif depth == 3 and opened and not spans:
-            starts.append(here)
+            child = here
 
     def end(name: str) -> None:
         nonlocal depth
         here = parser.CurrentByteIndex
+        # An empty element has no end tag: expat then stands behind it, or at its start.
         if depth == 3 and opened and not spans:
-            children.append((starts[-1], _after_tag(data, here)))
+            first = _after_tag(data, child)
+            empty = data[first - 2 : first] == b"/>"
+            children.append((child, first if empty else _after_tag(data, here)))
         elif depth == 2 and opened and not spans:
-            # An empty element has no end tag: both events stand at its start.
-            spans.append(_Span(opened[0], max(here, opened[0]), tuple(children)))
+            empty = data[opened - 2 : opened] == b"/>"
+            spans.append(_Span(opened, opened if empty else here, tuple(children)))
         depth -= 1
 
     parser.StartElementHandler = begin

@@ -184,7 +184,7 @@ def _is_data(pattern: Pattern, text: str) -> bool:
     if pattern.value not in _SPACE_COUNTS:
         text = " ".join(text.split())
     params = pattern.params
-    if "pattern" in params and not re.fullmatch(params["pattern"], text, re.DOTALL):
+    if "pattern" in params and not re.fullmatch(params["pattern"], text):
         return False
     if len(text) < int(params.get("minLength", 0)):
         return False

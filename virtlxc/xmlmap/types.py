@@ -160,7 +160,7 @@ ULONG = integer(0, 2**64 - 1)
 LONG = integer(-(2**63), 2**63 - 1)
 YES_NO = boolean("yes", "no")
 ON_OFF = boolean("on", "off")
-PATH = matching(r"/[^\0]*", "an absolute path")
+PATH = matching(r"/[^\0\n\r]*", "an absolute path")
 LINK = matching(r"[^\s/\0]{1,15}", "1 to 15 characters without blanks and '/'")
 MAC = matching(
     r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){5}",
