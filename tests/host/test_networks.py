@@ -1,13 +1,8 @@
-"""Virtual networks on the real kernel: bridges, DHCP, NAT, and nothing left behind."""
+"""Virtual networks on the real kernel: bridges, DHCP, NAT, and who is in the way."""
 
 from __future__ import annotations
 
-import os
-import select
-import shutil
-import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,112 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.harness import wait_for
-from tests.host.netlab import Peer, ip, own_network, run, take_lease
-from virtlxc.driver.events import Event, EventBus, NetworkLifecycle
-from virtlxc.driver.network_state import NetworkEvent, NetworkRef
-from virtlxc.driver.networks import Networks
+from tests.host.netlab import ip, run, take_lease
+from tests.host.network_host import Host, leftovers, network_host, xml
+from virtlxc.driver.network_state import NetworkEvent
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import programs
-from virtlxc.host.network import perform, plan, process
-from virtlxc.host.network.facts import read_facts
-from virtlxc.paths import Paths
 
 pytestmark = pytest.mark.host
 
 
-class Host:
-    """One instance's networks in a namespace of the test's own."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.paths = Paths(str(root))
-        self.events: list[tuple[str, int]] = []
-        self.networks = self.daemon()
-        self.peers: list[Peer] = []
-
-    def daemon(self) -> Networks:
-        """The networks as a daemon that starts now sees them."""
-        bus = EventBus()
-        bus.subscribe(self._heard)
-        networks = Networks(self.paths, bus)
-        networks.load()
-        return networks
-
-    def _heard(self, event: Event) -> None:
-        assert isinstance(event, NetworkLifecycle)
-        self.events.append((event.network[0], event.event))
-
-    def guest(self, bridge: str, mac: str | None = None) -> Peer:
-        self.peers.append(Peer(f"guest{len(self.peers)}", bridge=bridge, mac=mac))
-        return self.peers[-1]
-
-    def outside(self) -> Peer:
-        """A world behind the host's uplink: 203.0.113.2, which knows no way back to guests."""
-        peer = Peer("uplink")
-        self.peers.append(peer)
-        ip("addr", "add", "203.0.113.1/24", "dev", "uplink")
-        ip("route", "add", "default", "via", "203.0.113.2")
-        peer.run("ip", "addr", "add", "203.0.113.2/24", "dev", "eth0").ok()
-        return peer
-
-    @property
-    def default(self) -> NetworkRef:
-        return self.networks.lookup_name("default")
-
-    def conf(self, ref: NetworkRef) -> str:
-        return f"{self.paths.run}/network/{ref.uuid_text}.conf"
-
-    def dnsmasq(self, ref: NetworkRef) -> int | None:
-        return process.find(self.conf(ref), "/nonexistent")
-
-    def close(self) -> None:
-        for ref in self.networks.list_all():
-            if self.networks.is_active(ref):
-                self.networks.destroy(ref)
-        for peer in self.peers:
-            peer.close()
-
-
 @pytest.fixture
 def host() -> Iterator[Host]:
-    root = Path(tempfile.mkdtemp(prefix="vln", dir="/tmp"))
-    root.chmod(0o755)
-    with own_network():
-        made = Host(root)
-        try:
-            yield made
-        finally:
-            made.close()
-            left = leftovers(made)
-            shutil.rmtree(root)
-    assert left == []
-
-
-def leftovers(host: Host) -> list[str]:
-    """What of networks is in this namespace and in the instance's live state."""
-    links = [line.split(": ")[1] for line in ip("-o", "link").splitlines()]
-    found = [name for name in links if name.startswith("virbr")]
-    found += [line for line in run("nft", "list", "tables").splitlines() if "virtlxc" in line]
-    folder = Path(host.paths.run) / "network"
-    found += [str(path) for path in folder.iterdir()]
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and str(folder) in (entry / "cmdline").read_text():
-                found.append(f"process {entry.name}")
-        except OSError:
-            continue
-    return found
-
-
-NETWORK = """\
-<network><name>{name}</name>{forward}<bridge stp='off'/>
-<ip address='{net}.1' prefix='24'><dhcp><range start='{net}.2' end='{net}.99'/></dhcp></ip>
-</network>"""
-
-
-def xml(name: str, net: str, mode: str = "") -> str:
-    forward = f"<forward mode='{mode}'/>" if mode else ""
-    return NETWORK.format(name=name, net=net, forward=forward)
+    with network_host() as made:
+        yield made
 
 
 # --- the way through
@@ -486,120 +388,3 @@ def test_limit_that_would_not_hold_is_refused(host: Host) -> None:
 def test_unknown_network_lists_those_that_are(host: Host) -> None:
     with pytest.raises(VirtlxcError, match=r"there is no network 'x' \(there is: 'default'; defin"):
         host.networks.ready("x")
-
-
-# --- crashes
-
-
-def test_a_failure_after_every_step_leaves_nothing(host: Host) -> None:
-    network = host.networks.view(host.default).current
-    tools = plan.Tools(
-        files=host.networks._store.dnsmasq_files(network.uuid),
-        nft=programs.require("nft", "test"),
-        dnsmasq=programs.require("dnsmasq", "test"),
-        user="nobody",
-        instance=host.paths.instance,
-    )
-    fault = plan.Step(
-        name="fault",
-        op="write",
-        args={"path": "/nonexistent/x", "data": ""},
-        text="fails",
-        ends="never",
-    )
-    facts = read_facts()
-    steps = plan.plan_start(network, facts, (), tools)
-    for after in range(len(steps) + 1):
-        with pytest.raises(VirtlxcError, match="No such file or directory"):
-            perform.perform([*steps[:after], fault])
-        assert leftovers(host) == [], f"after {after} steps"
-        assert read_facts().forwarding == facts.forwarding
-
-
-def test_a_daemon_killed_after_every_step_leaves_nothing(host: Host) -> None:
-    network = host.networks.view(host.default).current
-    life = host.networks._life
-    steps = plan.plan_start(network, read_facts(), (), life._tools(network, "test"))
-    for after in range(len(steps) + 1):
-        life._save(network, "starting", steps)
-        for step in steps[:after]:
-            perform.OPS[step.op](**step.args)
-        host.networks = host.daemon()
-        assert not host.networks.is_active(host.default)
-        assert leftovers(host) == [], f"after {after} steps"
-
-
-def test_next_daemon_finds_it_running(host: Host) -> None:
-    host.networks.start(host.default)
-    before = host.dnsmasq(host.default)
-    assert before is not None
-    host.networks = host.daemon()
-    assert host.networks.is_active(host.default)
-    assert host.dnsmasq(host.default) == before
-    with pytest.raises(VirtlxcError, match="already active"):
-        host.networks.start(host.default)
-
-
-def test_next_daemon_replaces_a_dead_dnsmasq(host: Host, tmp_path: Path) -> None:
-    host.networks.start(host.default)
-    before = host.dnsmasq(host.default)
-    assert before is not None
-    handle = os.pidfd_open(before)
-    signal.pidfd_send_signal(handle, signal.SIGKILL)
-    select.select([handle], [], [], 10)
-    os.close(handle)
-    host.networks = host.daemon()
-    after = host.dnsmasq(host.default)
-    assert after not in (None, before)
-    take_lease(host.guest(host.networks.bridge_name(host.default)), tmp_path)
-
-
-@pytest.mark.parametrize("state", ["starting", "stopping"])
-def test_next_daemon_ends_what_was_cut_off(host: Host, state: str) -> None:
-    host.networks.start(host.default)
-    live = Path(host.paths.run) / "network" / f"{host.default.uuid_text}.json"
-    live.write_text(live.read_text().replace('"state":"active"', f'"state":"{state}"'))
-    host.networks = host.daemon()
-    assert not host.networks.is_active(host.default)
-    assert leftovers(host) == []
-    host.networks.start(host.default)
-
-
-def test_state_of_another_boot_is_forgotten(host: Host) -> None:
-    host.networks.start(host.default)
-    live = Path(host.paths.run) / "network" / f"{host.default.uuid_text}.json"
-    text = live.read_text()
-    host.networks.destroy(host.default)
-    start = text.index('"boot_id":"') + len('"boot_id":"')
-    live.write_text(text[:start] + "x" * 36 + text[start + 36 :])
-    host.networks = host.daemon()
-    assert not host.networks.is_active(host.default)
-    assert leftovers(host) == []
-
-
-def test_a_bridge_deleted_by_others_ends_the_network(host: Host) -> None:
-    host.networks.start(host.default)
-    ip("link", "delete", host.networks.bridge_name(host.default))
-    host.networks = host.daemon()
-    assert not host.networks.is_active(host.default)
-    assert leftovers(host) == []
-
-
-def test_stop_does_not_touch_anothers_bridge_of_the_same_name(host: Host) -> None:
-    host.networks.start(host.default)
-    bridge = host.networks.bridge_name(host.default)
-    ip("link", "delete", bridge)
-    ip("link", "add", bridge, "type", "bridge")
-    host.networks.destroy(host.default)
-    ip("link", "show", bridge)
-    ip("link", "delete", bridge)
-
-
-def test_two_networks_share_the_table_and_stop_apart(host: Host) -> None:
-    ref = host.networks.define(xml("two", "10.84.0", "nat"))
-    host.networks.start(host.default)
-    host.networks.start(ref)
-    host.networks.destroy(host.default)
-    table = run("nft", "list", "table", "inet", f"virtlxc_{host.paths.instance}")
-    assert "10.84.0.0/24" in table and "192.168.122.0/24" not in table
-    assert host.dnsmasq(ref) is not None
