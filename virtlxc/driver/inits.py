@@ -57,7 +57,8 @@ def kind_of(pid: int) -> Kind:
         kind = _KINDS.get(look(root, program, program).kind, OTHER)
     finally:
         os.close(root)
-    if kind is BUSYBOX and not {"init", "linuxrc"} & set(words[:2]):
+    applet = words[1] if words[0].startswith("busybox") and len(words) > 1 else words[0]
+    if kind is BUSYBOX and applet not in ("init", "linuxrc"):
         # A shell script as init: the program is busybox, but not its init.
         return OTHER
     return kind

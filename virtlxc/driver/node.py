@@ -49,11 +49,14 @@ class Node:
         return major * 1_000_000 + minor * 1_000 + patch
 
     def node_info(self) -> tuple[str, int, int, int, int, int, int, int]:
-        """(model, memory in KiB, cpus, mhz, nodes, sockets, cores, threads)."""
-        facts = self._host.facts
-        cpu = facts.cpu
+        """(model, memory in KiB, cpus, mhz, nodes, sockets, cores, threads).
+
+        The memory is read each time: a virtual machine's balloon changes it.
+        """
+        cpu = self._host.facts.cpu
+        memory = _meminfo("/proc/meminfo")["MemTotal"]
         size = (cpu.count, cpu.mhz, cpu.nodes, cpu.sockets, cpu.cores, cpu.threads)
-        return (facts.arch, facts.memory_kib, *size)
+        return (self._host.facts.arch, memory, *size)
 
     def security_model(self) -> tuple[str, str]:
         """(model, domain of interpretation): containers are not labelled."""
