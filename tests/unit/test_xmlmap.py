@@ -85,6 +85,20 @@ def test_what_is_unknown_is_kept_where_it_was() -> None:
     assert thing(xmlmap.format(THING, value)) == value
 
 
+def test_attributes_of_others_come_back() -> None:
+    text = (
+        "<thing name='a' xmlns:f='http://far/a' f:x='1' xml:lang='en'>"
+        "<limits f:y='&lt;'/><word>b</word></thing>"
+    )
+    value = thing(text)
+    assert [item.path for item in value.kept] == [
+        "@{http://far/a}x",
+        "@{http://www.w3.org/XML/1998/namespace}lang",
+        "limits/@{http://far/a}y",
+    ]
+    assert thing(xmlmap.format(THING, value)) == value
+
+
 def test_the_second_of_a_single_element_is_kept_and_not_used() -> None:
     value = thing("<thing name='a'><limits><size>1</size><size>2</size></limits></thing>")
     assert (value.size, value.kept) == (1, (Kept(path="limits/size", xml="<size>2</size>"),))

@@ -81,6 +81,6 @@ def _field(table: Table, row: Object | Value | Flag, value: Any, path: str) -> I
 
 
 def _about(path: str, protects: bool, reason: str) -> Unserved:
-    steps = [step for step in path.split("/") if not step.startswith("@")]
-    name = steps[-1].partition("[")[0].rpartition(":")[2]
+    element = path.partition("/@")[0].rpartition("/")[2]
+    name = element.partition("[")[0].rpartition(":")[2]
     return Unserved(path=path, name=name, protects=protects, reason=reason)

@@ -11,6 +11,9 @@ from virtlxc.xmlmap.kept import Kept
 from virtlxc.xmlmap.rows import Const, Node, Table, Value
 
 
+_XML_SPACE = "http://www.w3.org/XML/1998/namespace"
+
+
 def format(
     table: Table,
     value: Any,
@@ -107,19 +110,17 @@ class _Writer:
             if _written(table, row, values):
                 if row.unit is not None and row.type.unit is not None:
                     head = f" {row.unit}={raw.quote(row.type.unit)}" + head
-                text = row.type.format(values[row.field])
-                return head + _kept_attributes(node, kept), raw.escape(text)
+                text = raw.escape(row.type.format(values[row.field]))
+                within = [item.xml for item in _strangers(node, kept)]
+                return head + _kept_attributes(node, kept), text + "".join(within)
         head += self._attribute_units(table, node, values)
         head += _kept_attributes(node, kept)
         lines: list[str] = []
         inner = indent + "  "
         for below in node.below():
             self._below(table, below, values, kept, inner, lines)
-        known = {below.path for below in node.below()}
-        for item in kept:
-            parent, _, name = item.path.rpartition("/")
-            if parent == node.path and item.path not in known and not name.startswith("@"):
-                lines.extend(raw.laid_out(item.xml, inner))
+        for item in _strangers(node, kept):
+            lines.extend(raw.laid_out(item.xml, inner))
         return head, lines
 
     def _attribute_units(self, table: Table, node: Node, values: Mapping[str, Any]) -> str:
@@ -215,16 +216,26 @@ def _attribute_text(table: Table, rows: list[Value | Const], values: Any) -> str
     return None
 
 
+def _strangers(node: Node, kept: tuple[Kept, ...]) -> Iterator[Kept]:
+    """The kept elements directly in this one that no row gives a place to."""
+    known = {below.path for below in node.below()}
+    for item in kept:
+        parent = item.path.rpartition("/")[0]
+        if "@" not in item.path and parent == node.path and item.path not in known:
+            yield item
+
+
 def _kept_attributes(node: Node, kept: tuple[Kept, ...]) -> str:
     prefix = f"{node.path}/@" if node.path else "@"
     out = ""
-    for item in kept:
-        if not item.path.startswith(prefix) or "/" in item.path[len(prefix) :].rpartition("}")[2]:
+    for number, item in enumerate(kept):
+        if not item.path.startswith(prefix):
             continue
-        name = item.path[len(prefix) :]
-        if name.startswith("{"):
-            uri, _, local = name[1:].rpartition("}")
-            out += f" xmlns:kept={raw.quote(uri)} kept:{local}={raw.quote(item.xml)}"
-        else:
-            out += f" {name}={raw.quote(item.xml)}"
+        uri, _, name = item.path[len(prefix) :].rpartition("}")
+        if uri == f"{{{_XML_SPACE}":
+            name = f"xml:{name}"
+        elif uri:
+            out += f" xmlns:kept{number}={raw.quote(uri[1:])}"
+            name = f"kept{number}:{name}"
+        out += f" {name}={raw.quote(item.xml)}"
     return out
