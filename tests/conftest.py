@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests import host_state
-from tests.harness import Instance, host_facts
+from tests.harness import IN_MACHINE, Instance, host_facts
 
 BEFORE = pytest.StashKey[dict[str, set[str]]]()
 ON_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
@@ -37,9 +37,7 @@ NEEDS: dict[str, Need] = {
     "host": Need(_is_root, "needs root"),
     "kernel": Need(_is_root, "needs root"),
     "interop": Need(_is_root, "needs root"),
-    "vm": Need(
-        lambda: not Path("/run/virtlxc-vm").exists(), "runs outside the virtual machine only"
-    ),
+    "vm": Need(lambda: not IN_MACHINE, "runs outside the virtual machine only"),
     "systemd": Need(
         lambda: Path("/run/systemd/system").is_dir(), "needs systemd as the host's first process"
     ),

@@ -93,7 +93,9 @@ def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
     if not (modules / "modules.dep").exists():
         depmod = _tool("depmod", tree)
         subprocess.run([depmod, "-b", tree.root, modules.name], check=True)
-    inside = f"sh {HERE}/inside.sh {SHARED} {CHECKOUT} {sys.executable}"
+    # What Python reads comes by a second share, which the guest may cache: the first may not be.
+    cached = sorted({"/usr", str(CHECKOUT), sys.prefix, sys.base_prefix})
+    inside = f"sh {HERE}/inside.sh {SHARED} {CHECKOUT} {sys.executable} {' '.join(cached)}"
     machine = {
         "--kimg": f"{tree.root}/boot/vmlinuz-{modules.name}",
         "--mods": "auto",
@@ -107,12 +109,18 @@ def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
     }
     switches = ["--rw", "--disable-kvm", "--force-9p", "--no-virtme-ng-init", "--verbose"]
     firmware = ["-L", f"{tree.root}/usr/share/qemu", "-L", f"{tree.root}/usr/share/seabios"]
+    share = [
+        *("-fsdev", f"local,id=cached,path={scratch}/root,security_model=none,multidevs=remap"),
+        *("-device", "virtio-9p-pci,fsdev=cached,mount_tag=cached"),
+    ]
     return [
-        *("unshare", "--mount", "--propagation", "private"),
+        # Whatever ends this process ends the machine: it is the tree of a process namespace.
+        *("setpriv", "--pdeathsig", "KILL"),
+        *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"),
         *("sh", str(HERE / "compose.sh"), str(scratch), str(modules), str(CHECKOUT)),
         *(sys.executable, "-c", "from virtme.commands.run import main; raise SystemExit(main())"),
         *(word for pair in machine.items() for word in pair),
-        *(*switches, "--show-boot-console", "--qemu-opts", *firmware),
+        *(*switches, "--show-boot-console", "--qemu-opts", *firmware, *share),
     ]
 
 
