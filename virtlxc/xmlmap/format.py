@@ -10,7 +10,6 @@ from virtlxc.xmlmap import raw
 from virtlxc.xmlmap.kept import Kept
 from virtlxc.xmlmap.rows import Const, Node, Table, Value
 
-
 _XML_SPACE = "http://www.w3.org/XML/1998/namespace"
 
 
