@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import shlex
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -498,3 +500,49 @@ def put_back(instance: Instance, row: Row, values: dict[str, str]) -> None:
         wait_for("the end of a shutdown", lambda: "idle" not in instance.domains())
     if "idle" in instance.domains():
         instance.virtlxc("destroy", "idle").ok()
+
+
+HAPPENINGS = (
+    "start idle", "suspend idle", "resume idle", "desc idle changed", "destroy idle",
+    "define {extra}", "undefine extra", "net-start lab", "net-destroy lab", "net-undefine lab",
+    "net-define {lab}", "desc idle 'two lines\nof text'",
+)  # fmt: skip
+
+
+REGISTER_S = 1.0  # 27 calls, one for each kind of event
+
+
+def _connections(instance: Instance) -> int:
+    """How many are connected to the daemon: state 03 in /proc/net/unix."""
+    lines = instance.run("cat", "/proc/net/unix").ok().splitlines()
+    return sum(" 03 " in line and "virtlxc-sock" in line for line in lines)
+
+
+@pytest.mark.parametrize("words", [
+    "event --all --loop", "event --event lifecycle --loop", "event idle --all --loop",
+    "event --event lifecycle", "event --event metadata-change --loop",
+    "net-event --event lifecycle --loop", "net-event lab --event lifecycle",
+])  # fmt: skip
+def test_same_events(
+    words: str, shared_instance: Instance, virsh: peers.Tree, values: dict[str, str]
+) -> None:
+    instance, uri = shared_instance, shared_instance.paths.uri()
+    watchers = [
+        instance.spaces.popen(
+            [*argv, *words.split(), "--timeout", "60"],
+            env=instance.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for argv in (virsh.argv("virsh", "-c", uri), instance.argv("-c", uri))
+    ]
+    wait_for("both to be connected", lambda: _connections(instance) >= len(watchers))
+    time.sleep(REGISTER_S)
+    for happening in HAPPENINGS:
+        instance.virtlxc(*split(happening, values)).ok()
+    if "--loop" in words:
+        for watcher in watchers:
+            watcher.send_signal(signal.SIGINT)  # as Ctrl-C: the only other end of a loop
+    theirs, ours = [watcher.communicate(timeout=30) for watcher in watchers]
+    assert ours == theirs
+    assert b"events received: " in ours[0]
