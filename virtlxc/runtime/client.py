@@ -61,6 +61,7 @@ class Spawner:
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
                 ],
                 setsid=True,
+                setsigmask=[],
             )
         finally:
             os.close(program)

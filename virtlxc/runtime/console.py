@@ -16,7 +16,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    from .lean import Socket
 
 RING = 65536
 _READ = 4096
@@ -156,7 +156,7 @@ class Viewer:
 
     __slots__ = ("console", "position", "sock")
 
-    def __init__(self, console: Console, sock: socket.socket) -> None:
+    def __init__(self, console: Console, sock: Socket) -> None:
         self.console = console
         self.sock = sock
         self.position = console.ring.start

@@ -8,19 +8,18 @@ the plan made. What it must not need is the daemon: that may be away at any time
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
-import socket
 import time
 import zlib
 
 from . import protocol, syscalls
 from .disk import read_text, replace
 from .journal import undo, undo_records, write_journal
+from .lean import Socket, packet_pair, parse, receive_fds, stream, unparse
 from .ops.cgroups import end_stragglers, kill_tree
 from .performer import Boot, describe, perform
-from .protocol import Failed, ProtocolError, receive_fds
+from .protocol import Failed, ProtocolError
 from .service import FEATURES, Service
 
 TYPE_CHECKING = False
@@ -39,6 +38,23 @@ _GUEST_ASKS: dict[int, str] = {int(signal.SIGHUP): "reboot", int(signal.SIGINT):
 _REAP = 5.0
 
 
+#: Whom SIGTERM is for; the handler is set once, in the spawner: see take_signals.
+_current: Controller | None = None
+
+
+def take_signals() -> None:
+    """Deaf to all signals of terminals; TERM ends a controller's domain, or the spawner itself."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, frame: object) -> None:
+    if _current is None:
+        os._exit(0)
+    _current.kill()
+
+
 class Controller:
     """The state of one domain's controller.
 
@@ -47,9 +63,9 @@ class Controller:
     """
 
     def __init__(
-        self, channel: socket.socket, head: dict[str, Any], packed_plan: bytes, fds: list[int]
+        self, channel: Socket, head: dict[str, Any], packed_plan: bytes, fds: list[int]
     ) -> None:
-        self.channel: socket.socket | None = channel
+        self.channel: Socket | None = channel
         self.packed_plan = packed_plan
         self.service = Service(self)
         self.state = "starting"
@@ -114,14 +130,13 @@ class Controller:
             self._live()
 
     def _settle(self) -> None:
-        """A session of its own, deaf to all signals but TERM, heir of its orphans."""
+        """A session of its own, heir of its orphans."""
         os.setsid()
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTTOU):
-            signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        global _current
+        _current = self
+        syscalls.set_signal(signal.SIGCHLD, ignored=False)
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.signal(signal.SIGTERM, lambda number, frame: self.kill())
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self.service.watch(reader, lambda: self._drain(reader))
 
@@ -149,7 +164,7 @@ class Controller:
 
     def _boot(self, again: bool) -> None:
         """Have the steps of a boot performed; afterwards init runs and is our child."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = packet_pair()
         pid = syscalls.clone(0)
         if pid == 0:
             ours.close()
@@ -159,13 +174,13 @@ class Controller:
             perform(self.packed_plan, os.getppid(), self._keys, again, theirs)
         theirs.close()
         try:
-            with ours:
-                boot = self._await_performer(ours)
+            boot = self._await_performer(ours)
         finally:
+            ours.close()
             _end(pid)
         self._adopt(boot)
 
-    def _await_performer(self, report: socket.socket) -> Boot:
+    def _await_performer(self, report: Socket) -> Boot:
         """What the performer achieved, while everything else is served; Failed if it did not."""
         answers: list[tuple[bytes, list[int]]] = []
         self.service.watch(report.fileno(), lambda: answers.append(receive_fds(report, 65536)))
@@ -177,7 +192,7 @@ class Controller:
         packet, fds = answers[0]
         if not packet:
             raise Failed("controller", "", 0, "", "the performer was killed during the start")
-        data = json.loads(packet)
+        data = parse(packet)
         if "failed" in data:
             raise Failed.from_json(data["failed"])
         return Boot(data["performed"], fds)
@@ -193,11 +208,9 @@ class Controller:
         self.service.connect_consoles(boot.masters, self._log)
         self._keys = boot.keys
         if boot.listener >= 0:
-            self.service.listen(socket.socket(fileno=boot.listener))
+            self.service.listen(stream(boot.listener))
         if boot.title:
-            with contextlib.suppress(OSError):
-                # The kernel may have been built without it: the comm has to do.
-                syscalls.set_process_title(boot.title)
+            _show(boot.title)
         self.boots += 1
         self._booted = time.monotonic()
         self.state = "running"
@@ -325,7 +338,7 @@ class Controller:
         Every undo looks at what is there, so that steps never performed are no harm. The daemon
         undoes its own steps, but for those that wait for our end.
         """
-        plan = json.loads(zlib.decompress(self.packed_plan))
+        plan = parse(zlib.decompress(self.packed_plan))
         own = [
             step
             for step in plan["steps"]
@@ -365,8 +378,15 @@ class Controller:
         }
         if left:
             report["left"] = left
-        replace(f"{self._run}/exit.json", json.dumps(report).encode())
+        replace(f"{self._run}/exit.json", unparse(report))
         self.service.tell({"event": "exit", **report})
+
+
+def _show(title: list[str]) -> None:
+    try:
+        syscalls.set_process_title(title)
+    except OSError:
+        return  # the kernel was built without it: the comm has to do
 
 
 def _end(pid: int) -> None:
@@ -395,7 +415,7 @@ def _children() -> list[int]:
     return found
 
 
-def main(channel: socket.socket) -> None:
+def main(channel: Socket) -> None:
     """Receive the plan and run; never returns."""
     try:
         head = protocol.receive(channel)
@@ -408,7 +428,7 @@ def main(channel: socket.socket) -> None:
         os._exit(0)
 
 
-def _last_words(channel: socket.socket, error: BaseException) -> None:
+def _last_words(channel: Socket, error: BaseException) -> None:
     """A mistake of ours: with its trace to the daemon's log, in one line to the daemon."""
     trace, where = error.__traceback__, []
     while trace is not None:

@@ -17,12 +17,12 @@ import fcntl
 import os
 import select
 import signal
-import socket
 import stat
 import struct
 
 from . import protocol, syscalls
 from .disk import put
+from .lean import Socket
 from .ops.context import StepError
 from .ops.identity import become, reduce_bounding, run
 from .ops.trees import lookup
@@ -42,7 +42,7 @@ _KINDS = ("user", "mnt", "uts", "ipc", "net", "cgroup", "pid")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def main(channel: socket.socket) -> None:
+def main(channel: Socket) -> None:
     """Receive a request and serve it; never returns."""
     step = "read the request"
     try:
@@ -58,7 +58,7 @@ def main(channel: socket.socket) -> None:
         os._exit(0)
 
 
-def _tell(channel: socket.socket, data: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
+def _tell(channel: Socket, data: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
     try:
         protocol.send(channel, data, fds)
     except OSError:
@@ -68,7 +68,7 @@ def _tell(channel: socket.socket, data: dict[str, Any], fds: tuple[int, ...] = (
 class Entry:
     """One program in one domain."""
 
-    def __init__(self, channel: socket.socket, request: dict[str, Any], fds: list[int]) -> None:
+    def __init__(self, channel: Socket, request: dict[str, Any], fds: list[int]) -> None:
         self.channel = channel
         self.request = request
         self.init_fd, *self.stdio = fds
@@ -100,7 +100,7 @@ class Entry:
     def _prepare(self) -> None:
         """Everything up to the fork, in an order that leaves nothing of the host reachable."""
         request = self.request
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        syscalls.set_signal(signal.SIGCHLD, ignored=False)
         self.step = "check the request"
         if len(self.stdio) != (0 if request.get("tty") else 3):
             raise StepError(0, "", "stdin, stdout and stderr are needed when there is no tty")

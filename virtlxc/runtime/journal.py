@@ -8,11 +8,11 @@ Replaying is idempotent, and every undo checks that what it removes is what was 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
 from .disk import replace
+from .lean import parse, unparse
 from .protocol import PROTO, resolve
 
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ def write_journal(
     """Write the journal, or remove it when nothing is left to undo."""
     if records:
         data = {"proto": PROTO, "kill": kill, "undo": records}
-        replace(path, json.dumps(data, separators=(",", ":")).encode())
+        replace(path, unparse(data))
     else:
         try:
             os.unlink(path)
@@ -81,7 +81,7 @@ def read_journal(path: str) -> dict[str, Any] | None:
     """The journal at ``path``; None when there is none."""
     try:
         with open(path, "rb") as file:
-            data = json.load(file)
+            data = parse(file.read())
     except FileNotFoundError:
         return None
     return data if isinstance(data, dict) else None

@@ -9,16 +9,16 @@ program runs: the socket is close-on-exec.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
-import socket
 
+from . import syscalls
+from .lean import Socket, parse, receive_fds, send_fds, unparse
 from .ops import OPS
 from .ops.context import Context, StepError
 from .ops.process import die_with_parent
-from .protocol import Failed, ProtocolError, receive_fds, resolve, segments
+from .protocol import Failed, ProtocolError, resolve, segments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,11 +60,10 @@ def _text(error: OSError) -> str:
     return f"{path}: {reason}" if path else reason
 
 
-def announce(channel: socket.socket, phase: int, keys: Mapping[str, int] | None = None) -> None:
+def announce(channel: Socket, phase: int, keys: Mapping[str, int] | None = None) -> None:
     """Say that a segment is done; the controller hands over descriptors that it made meanwhile."""
     if keys:
-        packet = json.dumps({"phase": phase, "keys": list(keys)}).encode()
-        socket.send_fds(channel, [packet], list(keys.values()))
+        send_fds(channel, unparse({"phase": phase, "keys": list(keys)}), list(keys.values()))
     else:
         channel.send(b'{"phase":%d}' % phase)
 
@@ -109,13 +108,13 @@ def before_exec(ctx: Context) -> None:
     announce(ctx.channel, ctx.phase)
 
 
-def _await_controller(ctx: Context, channel: socket.socket, phase: int) -> None:
+def _await_controller(ctx: Context, channel: Socket, phase: int) -> None:
     packet, fds = receive_fds(channel, _PACKET)
     if packet == b'{"phase":%d}' % phase:
         return
     if not packet:
         raise ProtocolError("the controller is gone")
-    data = json.loads(packet)
+    data = parse(packet)
     if data.get("phase") != phase:
         raise ProtocolError(f"waited for phase {phase} of the controller, got {packet!r}")
     for key, fd in zip(data["keys"], fds, strict=True):
@@ -155,13 +154,13 @@ def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
 def quiet_signals() -> None:
     """What the controller listens to is not for the processes that it forks."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    syscalls.set_signal(signal.SIGTERM, ignored=False)
 
 
 def _tell(ctx: Context, failure: Failed) -> None:
     assert ctx.channel is not None
     try:
-        ctx.channel.send(json.dumps({"failed": failure.to_json()}).encode())
+        ctx.channel.send(unparse({"failed": failure.to_json()}))
     except OSError:
         return
 
@@ -178,7 +177,7 @@ class Conductor:
     """
 
     def __init__(
-        self, ctx: Context, steps: list[dict[str, Any]], wait: Callable[[socket.socket], None]
+        self, ctx: Context, steps: list[dict[str, Any]], wait: Callable[[Socket], None]
     ) -> None:
         self.ctx = ctx
         self.steps = steps
@@ -223,7 +222,7 @@ class Conductor:
                 self._known = dict(ctx.keys)
         return ctx.forked_last
 
-    def _announce(self, channel: socket.socket, phase: int) -> None:
+    def _announce(self, channel: Socket, phase: int) -> None:
         """Tell a phase, with the keys that are new; a child that is gone may have said why."""
         fresh = {
             key: fd
@@ -235,7 +234,7 @@ class Conductor:
             announce(channel, phase, fresh)
         except OSError:
             packet = channel.recv(_PACKET)
-            if packet and "failed" in (data := json.loads(packet)):
+            if packet and "failed" in (data := parse(packet)):
                 raise Failed.from_json(data["failed"]) from None
             raise Failed("stage", "", 0, "", "stage or init was killed during the start") from None
 
@@ -259,7 +258,7 @@ class Conductor:
         packet = channel.recv(_PACKET)
         if not packet:
             raise Failed(side, "", 0, "", f"{side} was killed during the start")
-        data = json.loads(packet)
+        data = parse(packet)
         if "failed" in data:
             raise Failed.from_json(data["failed"])
         if not isinstance(data, dict):
@@ -273,6 +272,6 @@ class Conductor:
         self.wait(channel)
         packet = channel.recv(_PACKET)
         if packet:
-            raise Failed.from_json(json.loads(packet).get("failed", {}))
+            raise Failed.from_json(parse(packet).get("failed", {}))
         channel.close()
         self.ctx.channel = None

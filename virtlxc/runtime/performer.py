@@ -7,14 +7,13 @@ stage that it forks is the controller's child, not its own.
 
 from __future__ import annotations
 
-import json
 import os
 import select
-import socket
 import zlib
 
 from . import protocol
 from .journal import undo, undo_records
+from .lean import Socket, parse, send_fds, unparse
 from .ops.context import Context
 from .ops.process import die_with_parent
 from .perform import Conductor, quiet_signals
@@ -44,17 +43,16 @@ class Boot:
 
 
 def perform(
-    packed_plan: bytes, controller: int, keys: dict[str, int], again: bool, report: socket.socket
+    packed_plan: bytes, controller: int, keys: dict[str, int], again: bool, report: Socket
 ) -> None:
     """The whole life of a performer, forked by ``controller``; never returns.
 
     ``again``: a reboot from inside: the boot half is undone, then performed.
     """
-    conductor = None
     try:
         quiet_signals()
         die_with_parent()
-        plan = json.loads(zlib.decompress(packed_plan))
+        plan = parse(zlib.decompress(packed_plan))
         ctx = Context("controller", plan)
         ctx.keys = keys
         ctx.report = report
@@ -62,20 +60,23 @@ def perform(
         steps = plan["steps"]
         if again:
             steps = protocol.boot_half(steps)
-            undo(undo_records(plan, ctx.pids, steps))
+            # The controller has ended what ran; cgroup.kill would end what is born there next (see
+            # Controller._reboot).
+            records = undo_records(plan, ctx.pids, steps)
+            undo([record for record in records if record["op"] != "cgroup-kill"])
         conductor = Conductor(ctx, steps, lambda channel: _wait(channel, report))
         conductor.conduct()
         _tell_done(ctx, report)
     except (Failed, ProtocolError, OSError) as error:
-        _tell_failed(report, describe(error), conductor)
+        _tell_failed(report, describe(error))
     except BaseException as error:
         failure = Failed("controller", "", 0, "", f"internal error: {error!r}").to_json()
-        _tell_failed(report, failure, conductor)
+        _tell_failed(report, failure)
     finally:
         os._exit(0)
 
 
-def _wait(channel: socket.socket, report: socket.socket) -> None:
+def _wait(channel: Socket, report: Socket) -> None:
     """Wait for the stage's or init's socket; give up when the controller is gone."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
@@ -88,7 +89,7 @@ def _wait(channel: socket.socket, report: socket.socket) -> None:
                 raise Failed("controller", "", 0, "", "the start was given up")
 
 
-def _tell_done(ctx: Context, report: socket.socket) -> None:
+def _tell_done(ctx: Context, report: Socket) -> None:
     masters = set(ctx.masters)
     kept = {
         key: fd for key, fd in ctx.keys.items() if key not in ctx.boot_keys and fd not in masters
@@ -104,18 +105,12 @@ def _tell_done(ctx: Context, report: socket.socket) -> None:
     fds = [*kept.values(), *ctx.masters]
     if ctx.listener is not None:
         fds.append(ctx.listener.fileno())
-    socket.send_fds(report, [json.dumps({"performed": data}).encode()], fds)
+    send_fds(report, unparse({"performed": data}), fds)
 
 
-def _tell_failed(
-    report: socket.socket, failure: dict[str, Any], conductor: Conductor | None
-) -> None:
+def _tell_failed(report: Socket, failure: dict[str, Any]) -> None:
     try:
-        report.send(
-            json.dumps(
-                {"failed": failure, "done": conductor.done if conductor is not None else 0}
-            ).encode()
-        )
+        report.send(unparse({"failed": failure}))
     except OSError:
         return
 

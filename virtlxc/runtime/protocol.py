@@ -6,12 +6,11 @@ Between controller, stage and init: one packet a message, ``{"phase": n}`` or ``
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import struct
 
 from .disk import read_text
+from .lean import Socket, parse, receive_fds, send_fds, unparse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +21,6 @@ SIDES = ("daemon", "controller", "stage", "init")
 #: Larger frames are refused: no honest peer sends one.
 MAX_FRAME = 16 << 20
 _LENGTH = struct.Struct(">I")
-#: The kernel's own limit of descriptors in one message.
-MAX_FDS = 253
-_CONTROL = socket.CMSG_SPACE(MAX_FDS * 4)
 
 
 class ProtocolError(Exception):
@@ -73,37 +69,24 @@ class Failed(Exception):
 
 def frame(data: Any) -> bytes:
     """One message as it goes over a stream socket."""
-    text = json.dumps(data, separators=(",", ":")).encode()
+    text = unparse(data)
     return _LENGTH.pack(len(text)) + text
 
 
-def send(sock: socket.socket, data: Any, fds: tuple[int, ...] = ()) -> None:
+def send(sock: Socket, data: Any, fds: tuple[int, ...] = ()) -> None:
     """Send a frame, with descriptors on its first byte."""
     raw = frame(data)
-    sent = socket.send_fds(sock, [raw], list(fds)) if fds else sock.send(raw)
+    sent = send_fds(sock, raw, fds) if fds else sock.send(raw)
     if sent < len(raw):
         sock.sendall(raw[sent:])
 
 
-def send_raw(sock: socket.socket, body: bytes) -> None:
+def send_raw(sock: Socket, body: bytes) -> None:
     """Send bytes that are no JSON as a frame."""
     sock.sendall(_LENGTH.pack(len(body)) + body)
 
 
-def receive_fds(sock: socket.socket, size: int) -> tuple[bytes, list[int]]:
-    """Data and the descriptors with it, close-on-exec from the first moment.
-
-    (``socket.recv_fds`` takes flags but does not hand them to the kernel.)
-    """
-    data, control, _, _ = sock.recvmsg(size, _CONTROL, socket.MSG_CMSG_CLOEXEC)
-    fds: list[int] = []
-    for level, kind, raw in control:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds += struct.unpack(f"={len(raw) // 4}i", raw[: len(raw) // 4 * 4])
-    return data, fds
-
-
-def receive_raw(sock: socket.socket) -> tuple[bytes, list[int]] | None:
+def receive_raw(sock: Socket) -> tuple[bytes, list[int]] | None:
     """The JSON text of the next frame and the descriptors with it; None at the end of stream."""
     head = b""
     fds: list[int] = []
@@ -129,12 +112,12 @@ def receive_raw(sock: socket.socket) -> tuple[bytes, list[int]] | None:
     return bytes(body), fds
 
 
-def receive(sock: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+def receive(sock: Socket) -> tuple[dict[str, Any], list[int]] | None:
     """The next frame as data, and its descriptors; None at the end of stream."""
     got = receive_raw(sock)
     if got is None:
         return None
-    data = json.loads(got[0])
+    data = parse(got[0])
     if not isinstance(data, dict):
         raise ProtocolError("a frame that is no object")
     return data, got[1]

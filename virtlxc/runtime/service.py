@@ -6,15 +6,13 @@ frozen: fields may be added, never changed.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import select
-import socket
 import time
 
 from . import protocol
 from .console import Console, Log, Viewer
+from .lean import Socket, accept, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class Client:
 
     __slots__ = ("buffer", "sock", "subscribed", "viewer")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: Socket) -> None:
         self.sock = sock
         self.buffer = protocol.FrameBuffer(_MAX_REQUEST)
         self.subscribed = False
@@ -60,12 +58,12 @@ class Service:
         self._poll = select.poll()
         self._clients: dict[int, Client] = {}
         self._masters: dict[int, Console] = {}
-        self._listener: socket.socket | None = None
+        self._listener: Socket | None = None
         self._watched: dict[int, Callable[[], None]] = {}
 
     # --- what is polled -------------------------------------------------------------------------
 
-    def listen(self, listener: socket.socket) -> None:
+    def listen(self, listener: Socket) -> None:
         self._listener = listener
         self._poll.register(listener, select.POLLIN)
 
@@ -100,8 +98,10 @@ class Service:
 
     def _ignore(self, fd: int) -> None:
         """Poll a descriptor no more; one that is paused is not polled already."""
-        with contextlib.suppress(KeyError):
+        try:
             self._poll.unregister(fd)
+        except KeyError:
+            return
 
     # --- the loop -------------------------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class Service:
     def _accept(self) -> None:
         assert self._listener is not None
         try:
-            sock, _ = self._listener.accept()
+            sock = accept(self._listener)
         except OSError:
             return
         if len(self._clients) >= _MAX_CLIENTS:
@@ -218,7 +218,7 @@ class Service:
                 self._drop(client.sock.fileno())
 
     def _serve(self, client: Client, text: bytes) -> None:
-        request = json.loads(text)
+        request = parse(text)
         try:
             if not isinstance(request, dict):
                 raise CallError("INVALID", "a request is an object")

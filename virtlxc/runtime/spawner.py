@@ -10,9 +10,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 
-from . import controller, enter, protocol, syscalls
+from . import controller, enter, lean, protocol, syscalls
 from .protocol import Failed
 
 MAINS = {b"C": controller.main, b"E": enter.main}
@@ -20,18 +19,18 @@ MAINS = {b"C": controller.main, b"E": enter.main}
 
 def main(fd: int) -> None:
     """Serve the daemon's SOCK_SEQPACKET ``fd``: a kind of process, its channel, ... per packet."""
-    requests = socket.socket(fileno=fd)
+    requests = lean.Socket(fileno=fd)
     os.set_inheritable(fd, False)
     # Ignored, so that the kernel reaps: no child of ours is ever waited for here.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    controller.take_signals()
     os.umask(0)
     gc.collect()
     gc.freeze()
     gc.disable()
     requests.send(b"ready")
     while True:
-        packet, fds = protocol.receive_fds(requests, 32)
+        packet, fds = lean.receive_fds(requests, 32)
         if not packet:
             return
         run = MAINS.get(packet[:1])
@@ -42,7 +41,7 @@ def main(fd: int) -> None:
 
 
 def _fork(
-    run: Callable[[socket.socket], None], requests: socket.socket, fds: list[int], wanted: bytes
+    run: Callable[[lean.Socket], None], requests: lean.Socket, fds: list[int], wanted: bytes
 ) -> None:
     """Fork a process for the channel ``fds[0]``; in the cgroup ``fds[1]`` with pid ``wanted``."""
     channel, *cgroup = fds
@@ -50,13 +49,14 @@ def _fork(
         pid = syscalls.clone(0, cgroup[0], int(wanted)) if cgroup else syscalls.clone(0)
     except OSError as error:
         failure = Failed("spawner", "fork", error.errno or 0, "", f"fork: {error.strerror}")
-        with socket.socket(fileno=os.dup(channel)) as sock:
-            protocol.send(sock, {"failed": failure.to_json()})
+        sock = lean.stream(channel)
+        protocol.send(sock, {"failed": failure.to_json()})
+        sock.detach()
         return
     if pid == 0:
         try:
             requests.close()
-            run(socket.socket(fileno=channel))
+            run(lean.stream(channel))
         finally:
             os._exit(1)
 

@@ -13,6 +13,8 @@ import ctypes
 import os
 from ctypes import byref, c_char_p, c_int, c_long, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
 
+from .disk import read_text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,6 +153,7 @@ _umount2 = _call("umount2", c_char_p, c_int)
 _unshare = _call("unshare", c_int)
 _setns = _call("setns", c_int, c_int)
 _prctl = _call("prctl", c_int, c_long, c_long, c_long, c_long)
+_signal = _call("signal", c_int, c_void_p)
 _personality = _call("personality", c_long)
 _sethostname = _call("sethostname", c_char_p, c_size_t)
 _pivot_root = _call("pivot_root", c_char_p, c_char_p, raw=True)
@@ -360,6 +363,11 @@ def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
     return _checked(_prctl(option, a, b, c, d))
 
 
+def set_signal(number: int, *, ignored: bool) -> None:
+    """Ignore a signal, or have it at its default."""
+    _signal(number, 1 if ignored else 0)
+
+
 def personality(value: int) -> None:
     _checked(_personality(value))
 
@@ -423,8 +431,7 @@ def set_process_title(words: list[str]) -> None:
     global _title
     comm = ctypes.create_string_buffer(os.fsencode(words[0])[:15])
     prctl(PR_SET_NAME, ctypes.addressof(comm))
-    with open("/proc/self/stat", "rb") as stat:
-        fields = stat.read().rpartition(b") ")[2].split()
+    fields = read_text("/proc/self/stat").rpartition(") ")[2].split()
     start_code, end_code, start_stack = map(int, fields[23:26])
     start_data, end_data, start_brk, _, _, env_start, env_end = map(int, fields[42:49])
     text = b"\0".join(map(os.fsencode, words))

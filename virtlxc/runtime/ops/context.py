@@ -6,9 +6,10 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
     from typing import Any
+
+    from ..lean import Socket
 
 
 class StepError(Exception):
@@ -39,9 +40,9 @@ class Context:
         self.keys: dict[str, int] = {}
         self.pids: dict[str, int] = {}
         self.masters: list[int] = []
-        self.channel: socket.socket | None = None
-        self.report: socket.socket | None = None
-        self.listener: socket.socket | None = None
+        self.channel: Socket | None = None
+        self.report: Socket | None = None
+        self.listener: Socket | None = None
         self.enter: Callable[[Context, str], None] | None = None
         self.phase = 0
         self.stage_fd = -1

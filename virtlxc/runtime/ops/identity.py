@@ -6,10 +6,10 @@ import fcntl
 import os
 import resource
 import signal
-import socket
 
 from .. import syscalls
 from ..disk import read_text
+from ..lean import Socket
 from .context import Context, StepError
 from .users import find_groups, find_user
 
@@ -17,10 +17,10 @@ _TIOCSCTTY = 0x540E
 #: The number of the kernel's last capability; read once, before any /proc is a guest's.
 _LAST_CAPABILITY = int(read_text("/proc/sys/kernel/cap_last_cap"))
 _UMASK = 0o022
-#: Handled or ignored by the interpreter, the spawner or the controller; exec resets the others.
-_TOUCHED_SIGNALS = tuple(
+#: Ignored by the interpreter, the spawner or the controller; exec itself resets what is handled.
+_IGNORED_SIGNALS = tuple(
     int(getattr(signal, name))
-    for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGHUP", "SIGTTOU", "SIGTERM", "SIGCHLD")
+    for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGHUP", "SIGTTOU", "SIGCHLD")
 )
 
 
@@ -133,7 +133,7 @@ def _renumber(ctx: Context, fds: list[int], first: int) -> None:
     if ctx.channel is not None:
         # A refusal of the execution is still told through it.
         above = fcntl.fcntl(ctx.channel.detach(), fcntl.F_DUPFD_CLOEXEC, first)
-        ctx.channel = socket.socket(fileno=above)
+        ctx.channel = Socket(fileno=above)
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, first) for fd in fds]
     for number, fd in enumerate(high, 3):
         os.dup2(fd, number)
@@ -144,9 +144,8 @@ def run(path: str, argv: list[str], env: list[list[str]], first: int) -> None:
 
     They are shut by the execution itself, so that a failure can still be told.
     """
-    for number in _TOUCHED_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in _IGNORED_SIGNALS:
+        syscalls.set_signal(number, ignored=False)
     os.umask(_UMASK)
     syscalls.close_range(first)
     environment: dict[str, str] = {}

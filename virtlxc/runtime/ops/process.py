@@ -9,6 +9,7 @@ import socket
 from .. import syscalls
 from ..disk import put
 from ..journal import undo_records, write_journal
+from ..lean import packet_pair
 from ..protocol import resolve
 from .context import Context, StepError
 
@@ -58,7 +59,7 @@ def fork_stage(
     flags = 0
     for kind in namespaces or ():
         flags |= _namespace(kind)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = packet_pair()
     into = None
     if cgroup is not None:
         path = cgroup["mount"] + cgroup["path"]
