@@ -116,10 +116,12 @@ class Ground:
             StartOptions(**({"run": run, "log": log, "instance": INSTANCE} | options)),
         )
 
-    def run(self, domain: Domain, **options: Any) -> tuple[dict[str, str], dict[str, int]]:
+    def run(
+        self, domain: Domain, fds: tuple[int, ...] = ()
+    ) -> tuple[dict[str, str], dict[str, int]]:
         """Start, wait for the guest's words, end. Gives them, and the pids of the start."""
-        plan = self.plan(domain, **options)
-        with self.spawner.start_controller(plan.to_json()) as channel:
+        plan = self.plan(domain, fds=len(fds))
+        with self.spawner.start_controller(plan.to_json(), fds) as channel:
             controller = channel.controller(20)
             channel.go()
             started = channel.result(60)
@@ -130,18 +132,18 @@ class Ground:
                     lambda: log.exists() and "END" in log.read_text() and log.read_text(),
                     timeout=60,
                 )
-                self.look(plan, controller["pid"], started["init"])
+                self.look(plan, controller["pid"])
             finally:
                 self.end(plan, controller["pid"])
         said = dict(line.split("=", 1) for line in str(text).splitlines() if "=" in line)
         return {name: value.strip() for name, value in said.items()}, started
 
-    def look(self, plan: Plan, controller: int, init: int) -> None:
-        """From outside: init is in the payload, the controller beside it, both as planned."""
-        for pid, below in ((init, "/payload/init"), (controller, "/supervisor")):
-            lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-            (place,) = [line[3:] for line in lines if line.startswith("0::")]
-            assert place == self.real(plan.leaf.path, controller) + below
+    def look(self, plan: Plan, controller: int) -> None:
+        """From outside: the guest is in the payload, the controller alone beside it."""
+        leaf = plan.leaf.mount + self.real(plan.leaf.path, controller)
+        assert Path(leaf, "supervisor/cgroup.procs").read_text().split() == [str(controller)]
+        assert Path(leaf, "payload/init/cgroup.procs").read_text()
+        assert Path(leaf, "payload/cgroup.procs").read_text() == ""
 
     @staticmethod
     def real(path: str, controller: int) -> str:
@@ -340,3 +342,24 @@ def test_paused(ground: Ground) -> None:
         payload = Path(plan.payload.mount + ground.real(plan.payload.path, controller))
         wait_for("the freeze", lambda: "frozen 1" in (payload / "cgroup.events").read_text())
         ground.end(plan, controller)
+
+
+@pytest.mark.kernel
+def test_a_reboot_from_inside_makes_all_anew(ground: Ground) -> None:
+    give_to(ground.root, SHIFT)
+    again = "[ -e /second ] || { touch /second; mkdir /sys/fs/cgroup/left; reboot -f; }"
+    init = Os(init="/bin/sh", initargs=("-c", f"{again}\n{LOOK}\necho END\nexec sleep 1000"))
+    said, _ = ground.run(ground.domain(os=init, idmap=SHIFTED))
+    assert (ground.root / "second").exists()
+    assert "left" not in said["view"]
+    assert "10.9.0.2/24" in said["eth0"] and said["console"] == "0:5"
+
+
+def test_descriptors_are_passed_on(ground: Ground) -> None:
+    (ground.folder / "one").write_text("first\n")
+    (ground.folder / "two").write_text("second\n")
+    more = "say three $(cat <&3); say four $(cat <&4)"
+    domain = ground.domain(more=more)
+    with (ground.folder / "one").open() as one, (ground.folder / "two").open() as two:
+        said, _ = ground.run(domain, fds=(one.fileno(), two.fileno()))
+    assert (said["three"], said["four"]) == ("first", "second")

@@ -81,7 +81,9 @@ def stage(scene: Scene) -> Step:
         text="the process that becomes init, born in the container's group"
         + (f", with namespaces of its own: {', '.join(kinds)}" if kinds else ""),
         boot=True,
-        undo=Undo(op="cgroup-kill", args=scene.payload.to_json()),
+        # No undo: a kill would also be part of a reboot, and the kernel kills whatever is cloned
+        # into a group that was killed once.
+        kernel="the plan's kill ends everything in the payload",
     )
 
 
