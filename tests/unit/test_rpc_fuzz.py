@@ -15,10 +15,11 @@ import socket
 import struct
 import time
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-from tests.unit.rpc_service import Raw, Service, running
+from tests.unit.rpc_service import Raw, running
 from tests.unit.test_rpc_codec import _plain_fields
 from virtlxc.rpc import registry, tables, wire
 
@@ -67,10 +68,17 @@ def mutate(packet: bytes, chance: random.Random) -> bytes:
     return bytes(data)
 
 
+class Connects(Protocol):
+    """Whatever a fresh connection can be had of."""
+
+    def raw(self) -> Raw:
+        """A connection that is not open yet."""
+
+
 class Fuzzer:
     """Sends packets on one connection after the other."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Connects) -> None:
         self.service = service
         self.answered = self.ended = 0
         self.raw = self._connect()
