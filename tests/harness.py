@@ -24,7 +24,7 @@ from tests.namespaces import Namespaces, Result, plain_environment
 from virtlxc.paths import Paths
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-# In the virtual machine, Python is 11 to 29 times slower: bounds of tests stretch, they do not vary.
+# In the virtual machine Python is 11 to 29 times slower, so the bounds of tests stretch.
 IN_MACHINE = Path("/run/virtlxc-vm").exists()
 PATIENCE = 15.0 if IN_MACHINE else 1.0
 DAEMON_READY_S = 20.0
