@@ -85,7 +85,7 @@ FILESYSTEM = Table(
         Value(
             path="source/@usage",
             field="usage_kib",
-            type=types.size("KiB"),
+            type=types.size("KiB", up=False),
             unit="units",
             when=("type", ("ram",)),
         ),

@@ -124,8 +124,8 @@ def unit_bytes(unit: str) -> int:
     return int((1000 if (match[2] or "").lower() == "b" else 1024) ** power)
 
 
-def size(unit: str, default: str = "KiB") -> Type:
-    """A size with a unit beside it, rounded up to whole ``unit``; ``default`` when none is given.
+def size(unit: str, default: str = "KiB", *, up: bool = True) -> Type:
+    """A size with a unit beside it, in whole ``unit``s, rounded ``up``; ``default`` without one.
 
     Source: libvirt's scaled integers (formatdomain, "memory"). At most 2^64-1 bytes.
     """
@@ -138,7 +138,7 @@ def size(unit: str, default: str = "KiB") -> Type:
         count = int(match[1]) * unit_bytes(match[2] or default)
         if count > _MOST_BYTES:
             raise ValueError(text)
-        return -(-count // divisor)
+        return -(-count // divisor) if up else count // divisor
 
     return Type(
         allowed="a whole number that is not negative, with one of the units " + ", ".join(UNITS),

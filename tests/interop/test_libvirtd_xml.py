@@ -1,0 +1,115 @@
+"""What we print for a definition is what libvirt's own LXC driver prints, byte for byte.
+
+libvirtd and virsh come from unpacked packages and run in namespaces of their own; define and
+dumpxml need no containers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import unified_diff
+from pathlib import Path
+
+import pytest
+
+from tests.harness import wait_for
+from tests.peers import Libvirtd
+from tests.unit.domains import DATA, EXAMPLES
+from tests.unit.generated import definition
+from virtlxc.model import complete, format_domain, parse_domain
+
+pytestmark = pytest.mark.interop
+GENERATED = 500
+BATCH = 50
+
+# What is different on purpose: a pattern in one of the two texts, and why it is left out.
+EXPECTED_DIFFERENCES = (
+    (r"  <metadata>.*?</metadata>\n", "we keep it byte for byte, libvirt writes it anew"),
+    (
+        r"      <address type='drive' .*?/>\n",
+        "libvirt gives disks places in a machine's controllers",
+    ),
+    (r"    <controller type=.*?/>\n", "libvirt adds the controllers of a machine"),
+    (r"        <parameters interfaceid=.*?/>\n", "libvirt makes up an id for Open vSwitch"),
+    (r"<virtualport type='openvswitch'(/>|>\s*</virtualport>)", "and so the element is not empty"),
+    (r" model='none'(?=/>\n)", "libvirt adds the model of a seclabel that has none"),
+)
+
+
+@pytest.fixture(scope="module")
+def libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Libvirtd]:
+    daemon = Libvirtd(tmp_path_factory.mktemp("libvirtd"))
+    try:
+        wait_for("libvirtd answers", lambda: _answers(daemon))
+        yield daemon
+    finally:
+        daemon.close()
+
+
+def _answers(daemon: Libvirtd) -> bool:
+    try:
+        daemon.virsh("list", timeout=10)
+    except AssertionError:
+        return False
+    return True
+
+
+def printed(libvirtd: Libvirtd, folder: Path, texts: list[str]) -> list[str]:
+    """What libvirt prints for each of some definitions, in one run of virsh."""
+    commands = []
+    for number, text in enumerate(texts):
+        path = folder / f"{number}.xml"
+        path.write_text(text)
+        name = parse_domain(text).name
+        commands.append(f"define {path}; dumpxml {name}; undefine {name}")
+    output = libvirtd.virsh("; ".join(commands), timeout=300)
+    found = re.findall(r"^<domain .*?^</domain>\n", output, re.DOTALL | re.MULTILINE)
+    assert len(found) == len(texts), output[-2000:]
+    return found
+
+
+def ours(text: str, theirs: str) -> str:
+    """What we print; uuid and MACs that were made up are libvirt's."""
+    defined = parse_domain(theirs)
+    macs = iter(
+        there.mac
+        for there, here in zip(defined.interfaces, parse_domain(text).interfaces, strict=True)
+        if here.mac is None and there.mac is not None
+    )
+    return format_domain(
+        complete(
+            parse_domain(text),
+            new_uuid=lambda: defined.uuid,
+            new_mac=lambda: next(macs),
+            arch="x86_64",
+        )
+    )
+
+
+def plain(text: str) -> list[str]:
+    for pattern, _ in EXPECTED_DIFFERENCES:
+        text = re.sub(pattern, "", text, flags=re.DOTALL)
+    return text.splitlines(keepends=True)
+
+
+def differences(texts: list[str], libvirtd: Libvirtd, folder: Path) -> str:
+    found = []
+    for start in range(0, len(texts), BATCH):
+        batch = texts[start : start + BATCH]
+        for text, theirs in zip(batch, printed(libvirtd, folder, batch), strict=True):
+            diff = unified_diff(plain(theirs), plain(ours(text, theirs)), "libvirt", "virtlxc")
+            found.append("".join(diff))
+    return "\n".join(filter(None, found))
+
+
+def test_examples_and_golden_documents(libvirtd: Libvirtd, tmp_path: Path) -> None:
+    paths = [*EXAMPLES, DATA / "everything-in.xml"]
+    found = differences([path.read_text() for path in paths], libvirtd, tmp_path)
+    assert not found, found[:5000]
+
+
+def test_generated_definitions(libvirtd: Libvirtd, tmp_path: Path) -> None:
+    texts = [definition(number) for number in range(GENERATED)]
+    found = differences(texts, libvirtd, tmp_path)
+    assert not found, found[:5000]
