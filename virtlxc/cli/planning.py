@@ -9,7 +9,7 @@ from virtlxc import model
 from virtlxc.cli.failures import Failed
 from virtlxc.config import load_config
 from virtlxc.errors import VirtlxcError
-from virtlxc.host.facts import HostFacts, Network
+from virtlxc.host.facts import HostFacts, Network, Shared, Source, StartFacts
 from virtlxc.host.gather import Surroundings, start_facts
 from virtlxc.host.probe import probe_passive
 from virtlxc.model.network_document import parse_network
@@ -21,8 +21,14 @@ NO_UUID = "00000000-0000-4000-8000-000000000000"
 MAC_PREFIX = "52:54:00:00:00:"
 
 
-def plan_text(paths: Paths, xml: str, facts_file: str | None) -> str:
-    """The steps of a start, as text; Failed, with the mend, when it could not start."""
+def plan_text(
+    paths: Paths, xml: str, facts_file: str | None, ignore: frozenset[str] = frozenset()
+) -> str:
+    """The steps of a start, as text; Failed, with the mend, when it could not start.
+
+    What the domain names and this host, or this user, does not see is assumed to be there: a plan
+    can be made anywhere. Lines after the first tell what was assumed.
+    """
     try:
         domain = model.parse_domain(xml)
         model.check(domain)
@@ -32,19 +38,69 @@ def plan_text(paths: Paths, xml: str, facts_file: str | None) -> str:
         )
         host, source = host_facts(paths, facts_file)
         networks = _networks(paths, domain)
-        facts = start_facts(domain, Surroundings(networks=networks))
-        # A start of the domain would start its networks first, and so make their bridges.
-        made = (network.bridge for network in networks.values())
-        facts = replace(facts, bridges=tuple(sorted({*facts.bridges, *made})))
+        facts, assumed = assume(domain, start_facts(domain, Surroundings(networks=networks)))
+        config = load_config(paths.config)
         options = StartOptions(
             run=paths.domain_run(domain.uuid),
             log=paths.domain_log(domain.name),
             instance=paths.instance,
-            require_idmap=load_config(paths.config).require_idmap,
+            ignore=ignore | frozenset(config.ignore),
+            require_idmap=config.require_idmap,
         )
-        return render(plan_start(domain, host, facts, options), facts=source)
+        text = render(plan_start(domain, host, facts, options), facts=source)
     except VirtlxcError as error:
         raise Failed(error.message) from None
+    first, _, others = text.partition("\n")
+    return "\n".join([first, *(f"assumed: {line}" for line in assumed), others])
+
+
+def assume(domain: model.Domain, facts: StartFacts) -> tuple[StartFacts, list[str]]:
+    """The facts as if all that the domain names were there, and what that adds, in words."""
+    assumed: list[str] = []
+    sources = []
+    for source in facts.sources:
+        if source.kind == "missing":
+            source = _as_wanted(domain, source.path)
+            assumed.append(f"there is a {_KINDS[source.kind]} {source.path}")
+        sources.append(source)
+    init = facts.init
+    unseen = domain.root is not None and facts.source(domain.root.source or "").kind == "missing"
+    if init.found == "no" and unseen:
+        init = replace(init, found="unknown", executable=True)
+    shared = dict(facts.shared)
+    for share in domain.shares:
+        if shared[share.kind].problem:
+            shared[share.kind] = Shared(path=f"<{share.type} {share.value}>/ns/{share.kind}")
+            assumed.append(f"the {share.kind} namespace of {share.type} {share.value} is there")
+    bridges = {*facts.bridges, *(network.bridge for network in facts.networks.values())}
+    for card in domain.interfaces:
+        if card.type == "bridge" and card.source and card.source not in bridges:
+            bridges.add(card.source)
+            assumed.append(f"there is a bridge {card.source}")
+    inside = {path: "dir" if kind == "missing" else kind for path, kind in facts.inside.items()}
+    known = replace(
+        facts,
+        sources=tuple(sources),
+        init=init,
+        bridges=tuple(sorted(bridges)),
+        inside=inside,
+        shared=shared,
+    )
+    return known, assumed
+
+
+_KINDS = {"dir": "folder", "file": "file", "block": "block device", "char": "device"}
+
+
+def _as_wanted(domain: model.Domain, path: str) -> Source:
+    """What would have to be at a path that is not there, owned by the container's root."""
+    kinds = {fs.source: fs.type for fs in domain.filesystems}
+    kind = {"block": "block", "file": "file", "mount": "dir"}.get(kinds.get(path, ""), "block")
+    idmap = domain.idmap
+    uid = idmap.uids[0].target if idmap and idmap.uids else 0
+    gid = idmap.gids[0].target if idmap and idmap.gids else 0
+    device = (8, 0) if kind == "block" else (0, 0)
+    return Source(path=path, kind=kind, uid=uid, gid=gid, fstype="ext4", device=device)
 
 
 def host_facts(paths: Paths, file: str | None) -> tuple[HostFacts, str]:

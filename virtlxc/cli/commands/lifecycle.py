@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, flag, number, rows, text, word
@@ -84,8 +86,11 @@ def passed_fds(args: Args) -> list[int]:
     for part in args["pass-fds"].split(","):
         try:
             fds.append(int(part))
+            os.fstat(fds[-1])
         except ValueError:
             raise Failed(f"Unable to parse FD number '{part}'") from None
+        except OSError as error:
+            raise Failed(f"Unable to pass FD {part}: {os.strerror(error.errno or 0)}") from None
     return fds
 
 
