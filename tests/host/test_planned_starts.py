@@ -36,6 +36,7 @@ from virtlxc.plan import Plan, StartOptions, plan_start
 from virtlxc.plan.steps import CONTROLLER
 from virtlxc.runtime.client import Spawner
 from virtlxc.runtime.journal import replay_journal
+from virtlxc.runtime.protocol import Failed
 
 pytestmark = pytest.mark.host
 
@@ -363,3 +364,21 @@ def test_descriptors_are_passed_on(ground: Ground) -> None:
     with (ground.folder / "one").open() as one, (ground.folder / "two").open() as two:
         said, _ = ground.run(domain, fds=(one.fileno(), two.fileno()))
     assert (said["three"], said["four"]) == ("first", "second")
+
+
+@pytest.mark.parametrize("name", ["dev", "proc", "sys"])
+def test_a_hostile_link_is_refused_by_the_kernel_too(ground: Ground, name: str) -> None:
+    """Had the link been laid behind our back, after the facts were found."""
+    plan = ground.plan(ground.domain())
+    (ground.root / name).rename(ground.root / "aside")
+    (ground.root / name).symlink_to("/etc")
+    before = Path("/proc/self/mountinfo").read_text()
+    with (
+        ground.spawner.start_controller(plan.to_json()) as channel,
+        pytest.raises(Failed, match=f"the guest.s /{name} leads through a symbolic link"),
+    ):
+        channel.controller(20)
+        channel.go()
+        channel.result(60)
+    assert Path("/proc/self/mountinfo").read_text() == before
+    replay_journal(f"{plan.run}/journal")

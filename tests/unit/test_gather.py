@@ -109,6 +109,14 @@ def test_an_init_on_another_file_system(
     assert _init(root, "/app/run", ram).found == "unknown"
 
 
+def test_folders_that_are_none(root: Path) -> None:
+    (root / "dev").symlink_to("/etc")
+    (root / "proc").touch()
+    (root / "sys").mkdir()
+    facts = start_facts(_domain(root))
+    assert facts.no_folders == {"/dev": "link", "/proc": "file"}
+
+
 def test_sources(root: Path) -> None:
     (root / "file").touch()
     more = (

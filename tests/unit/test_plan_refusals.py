@@ -153,6 +153,13 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
     (
         domain(),
         "v2",
+        replace(START, no_folders={"/dev": "link"}),
+        {},
+        "attach /dev: '/dev' in the root folder '/srv/web1' is a symbolic link (make it a folder)",
+    ),
+    (
+        domain(),
+        "v2",
         START,
         {"require_idmap": True},
         "look at the host's rules: it has no <idmap>, and require_idmap is set (add an <idmap>, or "
@@ -380,6 +387,13 @@ def test_the_own_word_decides_about_ids() -> None:
         made = plan(_foreign(idmap=how))
         keys = {step.args["key"] for step in made.steps if step.args.get("idmap")}
         assert keys - {"root"} == translated
+
+
+def test_run_may_be_anything_without_systemd() -> None:
+    facts = replace(START, no_folders={"/run": "link"})
+    plan(domain(), start=facts)
+    with pytest.raises(VirtlxcError, match="'/run' in the root folder"):
+        plan(domain(), start=replace(facts, init=SYSTEMD))
 
 
 def test_kept_comfort_never_refuses() -> None:

@@ -34,7 +34,7 @@ class HostView:
             return self._facts
 
     def _find(self) -> HostFacts:
-        facts = probe_host()
+        facts = probe_host(cgroup2_beside=f"{self._paths.run}/cgroup2")
         try:
             files.replace(self._paths.facts, facts.to_json().encode(), 0o644)
         except VirtlxcError as error:

@@ -206,13 +206,15 @@ class StartFacts:
     """What holds for one start.
 
     ``sources`` has an entry for each path of the host that the domain names, and ``inside`` the
-    kind (dir, file or missing) of each path inside its root that it binds. ``bridges`` and
+    kind (dir, file or missing) of each path inside its root that it binds. ``no_folders`` are those
+    of /proc, /sys, /dev and /run that are something else in the root. ``bridges`` and
     ``links`` are names of the host's; ``shared`` is keyed by net, ipc, uts.
     """
 
     sources: tuple[Source, ...] = ()
     inside: Mapping[str, str] = field(default_factory=dict)
     init: Init
+    no_folders: Mapping[str, str] = field(default_factory=dict)
     bridges: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     networks: Mapping[str, Network] = field(default_factory=dict)

@@ -63,6 +63,7 @@ def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFact
         sources=tuple(look(path) for path in _paths(domain)),
         inside=_inside(domain),
         init=_init(domain),
+        no_folders=_no_folders(domain),
         bridges=tuple(name for name in present if links.is_bridge(name)),
         links=present,
         networks={name: network for name, network in around.networks.items() if name in named},
@@ -193,6 +194,22 @@ def _kind_inside(holder: str, path: str) -> str:
             return _KINDS.get(stat.S_IFMT(os.fstat(fd).st_mode), "file")
         finally:
             os.close(fd)
+
+
+def _no_folders(domain: Domain) -> dict[str, str]:
+    """What a root has in place of the folders that we mount on; what is missing will be made."""
+    root = domain.root
+    if root is None or root.type != "mount" or not root.source:
+        return {}
+    found = {}
+    with _tree(root.source) as tree:
+        for name in ("dev", "proc", "run", "sys") if tree is not None else ():
+            with contextlib.suppress(FileNotFoundError):
+                mode = os.stat(name, dir_fd=tree, follow_symlinks=False).st_mode
+                kind = "link" if stat.S_ISLNK(mode) else _KINDS.get(stat.S_IFMT(mode), "file")
+                if kind != "dir":
+                    found[f"/{name}"] = kind
+    return found
 
 
 def _init(domain: Domain) -> Init:

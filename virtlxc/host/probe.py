@@ -14,7 +14,9 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
+from virtlxc.errors import KernelRefused
 from virtlxc.host import idmapped, programs
+from virtlxc.host.cgroup import beside
 from virtlxc.host.facts import CgroupFacts, HostFacts
 from virtlxc.host.hierarchies import layout, read_mountinfo
 from virtlxc.host.security import capabilities
@@ -50,8 +52,14 @@ def probe_passive(source: str = "passive") -> HostFacts:
     )
 
 
-def probe_host() -> HostFacts:
-    """The same, and what root can try: what cgroup2 does here, and idmapped mounts."""
+def probe_host(*, cgroup2_beside: str = "") -> HostFacts:
+    """The same, and what root can try: what cgroup2 does here, and idmapped mounts.
+
+    ``cgroup2_beside`` is a folder for cgroup2 where the host has it nowhere; '' leaves it at that.
+    """
+    if cgroup2_beside:
+        with contextlib.suppress(KernelRefused):  # then the facts say that there is none
+            beside.ensure(cgroup2_beside)
     facts = probe_passive("probed")
     return replace(facts, cgroup=_try_cgroups(facts.cgroup), idmapped=idmapped.try_all())
 

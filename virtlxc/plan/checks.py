@@ -113,6 +113,21 @@ def _sources(scene: Scene) -> None:
             )
 
 
+def _folders(scene: Scene) -> None:
+    """What a hostile root has in place of /dev must not decide where we mount."""
+    needed = ["/dev", "/proc", "/sys", *(["/run"] if scene.systemd_guest else [])]
+    root = scene.domain.root
+    for path in needed:
+        kind = scene.start.no_folders.get(path)
+        if kind and root:
+            what = "a symbolic link" if kind == "link" else f"a {kind}"
+            raise scene.refuse(
+                f"attach {path}",
+                f"'{path}' in the root folder '{root.source}' is {what}",
+                "make it a folder",
+            )
+
+
 def _idmap(scene: Scene) -> None:
     if not scene.userns:
         if scene.options.require_idmap:
@@ -297,6 +312,7 @@ _REFUSALS: tuple[Callable[[Scene], None], ...] = (
     _protecting,
     _root_type,
     _sources,
+    _folders,
     _idmap,
     _shares,
     _cards,

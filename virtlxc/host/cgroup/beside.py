@@ -1,0 +1,32 @@
+"""cgroup2 on a host that mounted none: beside the hierarchies of v1, for tracking and devices.
+
+Its options are global, those of the last mount. So it is mounted here only where nobody has it,
+and without any.
+"""
+
+from __future__ import annotations
+
+import os
+
+from virtlxc.errors import KernelRefused
+from virtlxc.host.hierarchies import read_mountinfo
+from virtlxc.runtime import syscalls
+
+_FLAGS = 0x2 | 0x4 | 0x8  # MS_NOSUID, MS_NODEV, MS_NOEXEC: of the mount, not of the hierarchy
+
+
+def ensure(folder: str) -> str:
+    """Where cgroup2 is mounted; at ``folder`` from now on if it was nowhere.
+
+    Raises KernelRefused when it cannot be mounted.
+    """
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+        found = read_mountinfo(file.read()).cgroup2
+    if found:
+        return found
+    try:
+        os.makedirs(folder, exist_ok=True)
+        syscalls.mount("cgroup2", folder, "cgroup2", _FLAGS)
+    except OSError as error:
+        raise KernelRefused("mount cgroup2", error.errno or 0, folder) from None
+    return folder
