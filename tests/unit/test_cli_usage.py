@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,13 @@ from virtlxc import __version__
 from virtlxc.cli import completion, main
 from virtlxc.cli.failures import Failed, UsageError
 from virtlxc.cli.options import read
+
+BASH = Path(__file__).resolve().parents[2] / "completions" / "virtlxc.bash"
+BASH_COMPLETES = """
+source "$1"; COMP_CWORD=$2; shift 2; COMP_WORDS=("$@")
+_virtlxc
+echo ${COMPREPLY[*]}
+"""
 
 
 @pytest.mark.parametrize(
@@ -143,6 +152,32 @@ def test_completion_of_a_line() -> None:
     assert completion.candidates(session, "list --all; net-l") == ["net-list"]
     assert completion.candidates(session, "list --al") == ["--all"]
     assert completion.candidates(session, 'list "') == []
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("virtlxc net-li", "net-list"),
+        ("virtlxc -q --root /nonexistent dumpxml --x", "--xpath"),
+        ("virtlxc --out", "--output"),
+        ("virtlxc new web1 ", "busybox"),
+        ("virtlxc list --all --", "--autostart --id"),
+    ],
+)
+def test_completion_in_bash(line: str, expected: str, tmp_path: Path) -> None:
+    """bash itself, with our script and our command."""
+    command = tmp_path / "virtlxc"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m virtlxc "$@"\n')
+    command.chmod(0o755)
+    words = line.split(" ")
+    ended = subprocess.run(
+        ["bash", "-c", BASH_COMPLETES, "-", str(BASH), str(len(words) - 1), *words],
+        capture_output=True,
+        text=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(BASH.parent.parent)},
+    )
+    assert ended.stderr == ""
+    assert ended.stdout.startswith(expected)
 
 
 def test_a_file_that_is_not_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from virtlxc.cli import commands
 from virtlxc.cli.failures import Failed, UsageError
 from virtlxc.cli.grammar import ALIAS, FLAG, REST, Command, Opt
+from virtlxc.cli.options import GLOBAL
 from virtlxc.cli.session import Session
 from virtlxc.cli.words import split
 from virtlxc.errors import VirtlxcError
@@ -42,6 +43,11 @@ def complete(session: Session, words: list[str], begun: str) -> list[str]:
             return []
         found = _after(session, command, words[1:], begun)
     return sorted(one for one in set(found) if one.startswith(begun))
+
+
+def global_options(begun: str) -> list[str]:
+    """The options before the command that begin so."""
+    return sorted(f"--{row[1]}" for row in GLOBAL if row[1] and f"--{row[1]}".startswith(begun))
 
 
 def _after(session: Session, command: Command, words: list[str], begun: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, rest, rows
 
 TYPE_CHECKING = False
@@ -11,11 +12,25 @@ if TYPE_CHECKING:
 
 
 def _complete(session: Session, args: Args) -> None:
-    from virtlxc.cli.completion import complete
+    from virtlxc.cli.completion import complete, global_options
+    from virtlxc.cli.options import read
+    from virtlxc.cli.session import Session
 
-    words = args.rest or [""]
+    *before, begun = args.rest or [""]
+    try:
+        options, words = read(before)
+    except Failed:
+        return  # an option that waits for its value
+    if begun.startswith("-") and not words:
+        found = global_options(begun)
+    else:
+        # The line's own options say which daemon is asked.
+        asked = Session(options)
+        asked.uri = asked.uri or asked.address
+        found = complete(asked, words, begun)
+        asked.close()
     session.quiet = True
-    session.say("".join(f"{found}\n" for found in complete(session, words[:-1], words[-1])))
+    session.say("".join(f"{one}\n" for one in found))
 
 
 COMMANDS = rows(
