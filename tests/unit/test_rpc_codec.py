@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from virtlxc.rpc import codec, tables
+from virtlxc.rpc import codec, tables, wire
 from virtlxc.rpc.codec import DecodeError, EncodeError, Message
 from virtlxc.rpc.tables.structs import STRUCTS
 
@@ -223,3 +223,10 @@ def test_reading_only_is_never_allowed_by_default() -> None:
 def test_kinds_are_known_names() -> None:
     with pytest.raises(LookupError):
         codec.kind("no_such_thing")
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "\udcff", "x" * 100000, ""])
+def test_every_error_can_be_told(text: str) -> None:
+    code, domain, message, *_ = wire.ERROR_MESSAGE.decode(wire.error_payload(1, 17, text))
+    assert (code, domain) == (1, 17)
+    assert len(message) <= 65536

@@ -41,6 +41,7 @@ class Job:
         self._values: tuple[Any, ...] = ()
         self._result: tuple[Any, ...] = ()
         self._reply = b""
+        self._error: Exception | None = None
         self.stream: socket.socket | None = None
         self.later: Later | None = None
 
@@ -57,7 +58,7 @@ class Job:
                 ) from None
             self._values = tuple([_as_ref(value) for value in values])
             registry.check_flags(handler, values)
-        except VirtlxcError as error:
+        except Exception as error:
             _close_all(fds)
             self._fail(error)
             return None
@@ -158,11 +159,8 @@ class Job:
             self.stream.close()
             self.stream = None
         payload = error_payload(error, self._name())
-        # Errors of anything but calls have nowhere to go; the reply only ends the exchange.
         self._reply = self.head.packet(wire.REPLY, wire.ERROR, payload)
         self._error = error
-
-    _error: Exception | None = None
 
     def _name(self) -> str:
         if self._handler is not None:

@@ -35,6 +35,7 @@ ERROR_MESSAGE = Message(
     "str2: string?, str3: string?, int1: int, int2: int, net: network?"
 )
 LEVEL_ERROR = 2
+_ERROR_TEXT_MAX = 65536
 
 
 class Header:
@@ -102,9 +103,15 @@ def with_fd_count(count: int, payload: bytes) -> bytes:
     return _LENGTH.pack(count) + payload
 
 
-def error_payload(code: int, domain: int, message: str, str1: str | None = None) -> bytes:
-    """The payload of a packet with status ERROR."""
+def error_payload(code: int, domain: int, message: str) -> bytes:
+    """The payload of a packet with status ERROR; any message at all can be told."""
+    text = message[:_ERROR_TEXT_MAX].replace("\0", "\\0")
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "backslashreplace").decode()
+    # libvirt's own errors carry the message's form and its filling beside the whole.
     values: tuple[Any, ...] = (
-        code, domain, message, LEVEL_ERROR, None, str1 or message, None, None, -1, -1, None,
+        code, domain, text, LEVEL_ERROR, None, "%s", text, None, -1, -1, None,
     )  # fmt: skip
     return ERROR_MESSAGE.encode(values)
