@@ -121,6 +121,7 @@ class Entry:
         self.view = view
         self.job = Job()
         self.owner: object = None
+        self.asked: Process | None = None
         self.reserved_name = ""
         self.backoff = Backoff()
         self.memo = PlanMemo()

@@ -7,10 +7,12 @@ domain that has just ended.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import time
 
+from virtlxc.driver import refusals
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.plan.steps import Group
 from virtlxc.runtime.disk import put
@@ -103,6 +105,8 @@ def write(group: Group, file: str, value: str) -> None:
 
 
 def _refused(step: str, group: Group, file: str, error: OSError) -> VirtlxcError:
+    if error.errno in (errno.ENOENT, errno.ENODEV) and not os.path.isdir(group.mount + group.path):
+        return refusals.not_running()
     where = f"{group.mount}{group.path}/{file}"
     return VirtlxcError(
         f"{step}: {where}: {error.strerror or error}", Code.SYSTEM_ERROR, From.CGROUP

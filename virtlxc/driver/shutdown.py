@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from virtlxc.driver import inits, refusals
 from virtlxc.driver.constants import Shutdown, State
 from virtlxc.driver.core import Core, doing
-from virtlxc.driver.domain import View
+from virtlxc.driver.domain import Run, View, now
 from virtlxc.driver.processes import pidfd_of
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, VirtlxcError
@@ -41,12 +42,19 @@ def request(core: Core, ref: Ref, end: str, flags: int) -> str:
                     "it is paused, so its init cannot act (resume it first, or destroy it)",
                     Code.OPERATION_INVALID,
                 )
-            return _send(core, view, view.run.init.pid, end, flags)
+            try:
+                how = _send(core, view, view.run, end, flags, asked=entry.asked == view.run.init)
+            except (FileNotFoundError, ProcessLookupError):
+                # It ended by itself meanwhile.
+                raise refusals.not_running() from None
+            entry.asked = view.run.init
+            return how
 
 
-def _send(core: Core, view: View, pid: int, end: str, flags: int) -> str:
-    assert view.run is not None
-    with pidfd_of(view.run.init) as pidfd:
+def _send(core: Core, view: View, run: Run, end: str, flags: int, *, asked: bool) -> str:
+    """``asked``: this init was asked before; busy ending, it may not listen any more."""
+    pid = run.init.pid
+    with pidfd_of(run.init) as pidfd:
         kind = inits.kind_of(pid)
         core.monitor.intent(view, _INTENTS[end])
         by_initctl = flags & Shutdown.INITCTL or (not flags and kind.initctl)
@@ -60,7 +68,9 @@ def _send(core: Core, view: View, pid: int, end: str, flags: int) -> str:
                     Code.OPERATION_UNSUPPORTED,
                 )
         signum = kind.signals[end]
-        if not inits.listens(pid, signum):
+        if not _listens(run, signum):
+            if asked:
+                return f"{kind.name} was asked before and has not ended yet"
             raise VirtlxcError(
                 f"send {signal_name(signum)} to init: {program(pid)} neither handles nor waits for"
                 f" that signal, so it would never end (virtlxc destroy {view.name})",
@@ -68,6 +78,22 @@ def _send(core: Core, view: View, pid: int, end: str, flags: int) -> str:
             )
         signal.pidfd_send_signal(pidfd, signum)
         return f"sent {signal_name(signum)} to {kind.name}"
+
+
+# How long after its boot an init may still be about to set up its signals, and how long it is
+# given when it has not.
+_YOUNG_SECONDS = 3.0
+_SET_UP_SECONDS = 0.5
+
+
+def _listens(run: Run, signum: int) -> bool:
+    young = now() - run.booted < _YOUNG_SECONDS
+    end = time.monotonic() + (_SET_UP_SECONDS if young else 0.0)
+    while not inits.listens(run.init.pid, signum):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def program(pid: int) -> str:

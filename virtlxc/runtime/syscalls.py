@@ -10,6 +10,7 @@ linux/prctl.h, linux/bpf.h; numbers from asm-generic/unistd.h and arch/x86's sys
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from ctypes import byref, c_char_p, c_int, c_long, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
 
@@ -348,11 +349,19 @@ def new_mount(fstype: str, options: list[list[str]], attr_bits: int) -> int:
         os.close(fs)
 
 
+#: A rename or a mount anywhere on the host makes a walk over ".." uncertain, and the kernel says
+#: EAGAIN: openat2(2). Starts beside each other do both.
+_WALKS = 128
+
+
 def openat2(dirfd: int, path: str, flags: int, resolve: int, mode: int = 0) -> int:
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    return _checked(
-        _openat2(_NR_OPENAT2, dirfd, os.fsencode(path), byref(how), ctypes.sizeof(how)), path
-    )
+    raw = os.fsencode(path)
+    for _ in range(_WALKS):
+        fd = _openat2(_NR_OPENAT2, dirfd, raw, byref(how), ctypes.sizeof(how))
+        if fd >= 0 or ctypes.get_errno() != errno.EAGAIN:
+            break
+    return _checked(fd, path)
 
 
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = CLOSE_RANGE_CLOEXEC) -> None:
