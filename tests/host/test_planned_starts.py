@@ -263,14 +263,20 @@ say usr "$( (touch /usr/x) 2>&1)"
 say etc "$( (touch /etc/x) 2>&1)"
 say run "$(ls -A /run)"
 say tmp "$(touch /tmp/x && echo works)"
+say below "$(cat /srv/app/file) $( (touch /srv/x) 2>&1)"
 """
+    data = ground.folder / "data"
+    data.mkdir()
+    (data / "file").write_text("given")
+    given = Filesystem(source=str(data), target="/srv/app")
     try:
-        said, _ = ground.run(ground.domain(filesystems=(), more=more))
+        said, _ = ground.run(ground.domain(filesystems=(given,), more=more))
     finally:
         secret.unlink()
     assert "No such file" in said["secret"]
     assert said["shadow"] == "0"
-    assert said["home"] == "" and said["run"] == ""
+    assert said["home"] == "app" and said["run"] == ""
+    assert said["below"].startswith("given ") and "Read-only" in said["below"]
     assert "Read-only" in said["usr"] and "Read-only" in said["etc"]
     assert said["tmp"] == "works"
 

@@ -202,6 +202,14 @@ FULL = domain(
     ),
 )
 
+ON_HOST = domain(
+    filesystems=(
+        Filesystem(source="/srv/data", target="/srv/app"),
+        Filesystem(source="/srv/data", target="/usr/share"),
+        Filesystem(type="ram", target="/run/app", usage_kib=100),
+    )
+)
+
 SYSTEMD = Init(path="/sbin/init", found="yes", kind="systemd", systemd=252)
 OLD_SYSTEMD = replace(SYSTEMD, systemd=219)
 
@@ -212,6 +220,7 @@ GOLDEN: tuple[tuple[str, Domain, str, StartFacts, dict[str, Any]], ...] = (
     ("full-v2", FULL, "v2", START, {}),
     ("full-hybrid", FULL, "hybrid", START, {"instance": "ab12"}),
     ("no-root-v2", domain(filesystems=()), "v2", START, {}),
+    ("no-root-targets-v2", ON_HOST, "v2", START, {}),
     ("systemd-v2", domain(idmap=SHIFTED), "v2", replace(START, init=SYSTEMD), {}),
     ("old-systemd-hybrid", domain(), "hybrid", replace(START, init=OLD_SYSTEMD), {}),
     ("host-network-v2", domain(interfaces=(), idmap=SHIFTED), "v2", START, {}),

@@ -133,7 +133,7 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "v2",
         START,
         {},
-        "clone /srv/gone: there is no '/srv/gone', the source of / (create it, or mend "
+        "clone /srv/gone for /: there is no '/srv/gone' (create it, or mend "
         "<filesystem><source dir>)",
     ),
     (
@@ -141,7 +141,7 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "v2",
         START,
         {},
-        "clone /etc/motd: '/etc/motd' is not a folder, and cannot be a root",
+        "clone /etc/motd for /: '/etc/motd' is not a folder, and cannot be a root",
     ),
     (
         domain(filesystems=(Filesystem(type="ram", target="/", usage_kib=100),)),
@@ -156,6 +156,14 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         replace(START, no_folders={"/dev": "link"}),
         {},
         "attach /dev: '/dev' in the root folder '/srv/web1' is a symbolic link (make it a folder)",
+    ),
+    (
+        domain(filesystems=(Filesystem(source="/srv/data", target="/nowhere"),)),
+        "v2",
+        START,
+        {},
+        "attach /nowhere: there is no '/nowhere' on the host, whose root this container has "
+        "(create it, or give the domain a root file system)",
     ),
     (
         domain(),
@@ -200,7 +208,7 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "v2",
         START,
         {},
-        "clone /srv/foreign: it belongs to id 70000, which is in neither range of the id map "
+        "clone /srv/foreign for /foreign: it belongs to id 70000, which is in neither range of the id map "
         "0-65535 -> 1000000-1065535 (chown it, or say <virtlxc:filesystem target='/foreign' "
         "idmap='mount|none'/>)",
     ),

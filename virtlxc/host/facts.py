@@ -206,9 +206,10 @@ class StartFacts:
     """What holds for one start.
 
     ``sources`` has an entry for each path of the host that the domain names, and ``inside`` the
-    kind (dir, file or missing) of each path inside its root that it binds. ``no_folders`` are those
-    of /proc, /sys, /dev and /run that are something else in the root. ``bridges`` and
-    ``links`` are names of the host's; ``shared`` is keyed by net, ipc, uts.
+    kind (dir, file or missing) of each path inside its root that it binds, and of each target when
+    the root is the host's. ``no_folders`` are those of /proc, /sys, /dev and /run that are
+    something else in the root. ``bridges`` and ``links`` are names of the host's; ``shared`` is
+    keyed by net, ipc, uts.
     """
 
     sources: tuple[Source, ...] = ()

@@ -171,14 +171,18 @@ def _holder(domain: Domain, path: str) -> tuple[str | None, str]:
 
 
 def _inside(domain: Domain) -> dict[str, str]:
-    """The kind of each source of ``<filesystem type='bind'>``."""
+    """The kind of each source of ``<filesystem type='bind'>``.
+
+    Of each target as well when the root is the host's, in which no mount point can be made.
+    """
+    paths = [fs.source for fs in domain.filesystems if fs.type == "bind" and fs.source]
     found = {}
-    for filesystem in domain.filesystems:
-        if filesystem.type != "bind" or not filesystem.source:
-            continue
-        holder, below = _holder(domain, filesystem.source)
+    for path in paths:
+        holder, below = _holder(domain, path)
         if holder is not None:
-            found[filesystem.source] = _kind_inside(holder, below)
+            found[path] = _kind_inside(holder, below)
+    if domain.root is None:
+        found |= {fs.target: _kind_inside("/", fs.target) for fs in domain.filesystems}
     return found
 
 

@@ -103,13 +103,14 @@ def _sources(scene: Scene) -> None:
         extra = scene.domain.container.filesystem(filesystem.target)
         if source.kind == "missing" and not (extra and extra.optional):
             raise scene.refuse(
-                f"clone {source.path}",
-                f"there is no '{source.path}', the source of {filesystem.target}",
+                f"clone {source.path} for {filesystem.target}",
+                f"there is no '{source.path}'",
                 "create it, or mend <filesystem><source dir>",
             )
         if filesystem.target == "/" and source.kind != "dir":
             raise scene.refuse(
-                f"clone {source.path}", f"'{source.path}' is not a folder, and cannot be a root"
+                f"clone {source.path} for {filesystem.target}",
+                f"'{source.path}' is not a folder, and cannot be a root",
             )
 
 
@@ -125,6 +126,17 @@ def _folders(scene: Scene) -> None:
                 f"attach {path}",
                 f"'{path}' in the root folder '{root.source}' is {what}",
                 "make it a folder",
+            )
+
+
+def _host_targets(scene: Scene) -> None:
+    """The host's own root is read-only: no mount point can be made in it."""
+    for filesystem in scene.domain.filesystems if hostroot.applies(scene) else ():
+        if not hostroot.can_hold(scene, filesystem.target):
+            raise scene.refuse(
+                f"attach {filesystem.target}",
+                f"there is no '{filesystem.target}' on the host, whose root this container has",
+                "create it, or give the domain a root file system",
             )
 
 
@@ -161,7 +173,7 @@ def _owner(scene: Scene, filesystem: Filesystem) -> None:
     shift = idmap.shift_for(scene.uids, source.uid)
     if how is None and shift == "foreign":
         raise scene.refuse(
-            f"clone {source.path}",
+            f"clone {source.path} for {filesystem.target}",
             f"it belongs to id {source.uid}, which is in neither range of the id map "
             f"{idmap.describe(scene.uids)}",
             f"chown it, or say <virtlxc:filesystem target='{filesystem.target}' "
@@ -313,6 +325,7 @@ _REFUSALS: tuple[Callable[[Scene], None], ...] = (
     _root_type,
     _sources,
     _folders,
+    _host_targets,
     _idmap,
     _shares,
     _cards,

@@ -118,13 +118,54 @@ def cover(scene: Scene) -> Iterator[Step]:
     """Behind /dev, whose null stands for the files."""
     if not applies(scene):
         return
-    covered = [path for path in scene.start.host_root.covered if path not in EMPTY]
+    opened = _with_targets(scene)
+    hidden = [path for path in _covered(scene) if path not in opened]
     yield _init(
         "cover the host's data",
         "mask",
-        {"targets": [*EMPTY, *covered, *SECRETS]},
+        {"targets": [*hidden, *SECRETS]},
         "folders are empty, secrets are /dev/null",
     )
+    for path in opened:
+        yield _init(
+            f"mount {path}",
+            "mount",
+            {
+                "fstype": "tmpfs",
+                "target": path,
+                "source": "tmpfs",
+                "options": [["mode", "755"], ["size", "1m"]],
+                "attrs": ["nosuid", "nodev", "noexec"],
+                "create": None,
+            },
+            "empty, with room for the mount points below",
+        )
+
+
+def close(scene: Scene) -> Iterator[Step]:
+    """What was open for mount points becomes read-only like everything else."""
+    for path in _with_targets(scene) if applies(scene) else ():
+        yield _init(f"protect {path}", "remount", {"target": path, "set": ["ro"]}, "read-only")
+
+
+def _covered(scene: Scene) -> list[str]:
+    return list(dict.fromkeys((*EMPTY, *scene.start.host_root.covered)))
+
+
+def _with_targets(scene: Scene) -> list[str]:
+    """The covered folders that a file system of the domain lies below."""
+    targets = [fs.target for fs in scene.domain.filesystems]
+    return [
+        path for path in _covered(scene) if any(target.startswith(path + "/") for target in targets)
+    ]
+
+
+def can_hold(scene: Scene, target: str) -> bool:
+    """Whether ``target`` can be made or is there: what we cover is writable until it is full."""
+    made = [*_covered(scene), *(path for path, _ in PRIVATE)]
+    if any(target.startswith(path + "/") for path in made):
+        return True
+    return scene.start.inside.get(target, "missing") != "missing"
 
 
 def _init(name: str, op: str, args: Args, text: str) -> Step:

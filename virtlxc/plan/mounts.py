@@ -60,11 +60,11 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
     recursive = source == "/"
     key = key_of(filesystem)
     yield Step(
-        name=f"clone {source}",
+        name=f"clone {source} for {filesystem.target}",
         side="controller",
         op="open-tree",
         args={"key": key, "path": source, "recursive": recursive},
-        text=f"detached, for {filesystem.target}",
+        text="detached",
         boot=True,
         kernel=_FREED,
     )

@@ -145,6 +145,7 @@ def _inside(scene: Scene) -> Iterator[Step]:
     yield from process.sysctls(scene)
     yield from mounts.protect_kernel(scene)
     yield from mounts.additions(scene)
+    yield from hostroot.close(scene)
     yield mounts.pivot(scene)
     yield from network.configure(scene)
     yield from process.identity(scene)
