@@ -10,6 +10,7 @@ import pytest
 from lxml import etree
 
 from tests.unit.domains import EXAMPLES, xml
+from tests.unit.generated import definition
 from tests.unit.mutations import mutants
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.model import parse_domain
@@ -185,3 +186,32 @@ def test_speed() -> None:
         validate(text)
         parse_domain(text)
     assert (time.perf_counter() - began) / 20 < 0.03
+
+
+def test_no_interleave_is_directly_within_another() -> None:
+    """libxml2 then refuses valid documents, by the order of their elements."""
+    space = {"r": "http://relaxng.org/ns/structure/1.0"}
+    roots = {path.name: etree.parse(path).getroot() for path in folder().glob("*.rng")}
+    interleaves = {
+        str(define.get("name"))
+        for root in roots.values()
+        for define in root.iterfind("r:define", space)
+        if [child.tag for child in define] == [f"{{{space['r']}}}interleave"]
+    }
+    nested = [
+        f"{name}: {ref.get('name')}"
+        for name, root in roots.items()
+        for ref in root.iterfind(".//r:interleave/r:ref", space)
+        if ref.get("name") in interleaves
+    ]
+    nested += [
+        f"{name}: an interleave in an interleave"
+        for name, root in roots.items()
+        for _ in root.iterfind(".//r:interleave/r:interleave", space)
+    ]
+    assert nested == []
+
+
+def test_the_order_of_elements_does_not_matter() -> None:
+    for number in range(300):
+        assert validate(definition(number)) == (), number
