@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ENTRY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "LD_BIND_NOW": "1"}
 _START_TIMEOUT = 10.0
 #: How often a pid may turn out to be taken between looking and forking.
 _PID_ATTEMPTS = 5

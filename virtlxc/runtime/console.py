@@ -206,6 +206,11 @@ class Console:
                 os.close(fd)
         self.master = self._slave = -1
 
+    def close(self) -> None:
+        self.disconnect()
+        if self.log is not None:
+            self.log.close()
+
     def _hold(self) -> None:
         """Keep the slave open: else the master hangs up whenever the guest has it closed."""
         if self._slave >= 0:

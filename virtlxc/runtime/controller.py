@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import time
 import zlib
@@ -18,7 +19,7 @@ from .disk import read_text, replace
 from .journal import undo, undo_records, write_journal
 from .lean import Socket, packet_pair, parse, receive_fds, stream, unparse
 from .ops.cgroups import end_stragglers, kill_tree
-from .performer import Boot, describe, perform
+from .performer import Boot, Start, describe, perform, perform_again
 from .protocol import Failed, ProtocolError
 from .service import FEATURES, Service
 
@@ -36,6 +37,21 @@ _SHORT_LIVES = 3
 _GUEST_ASKS: dict[int, str] = {int(signal.SIGHUP): "reboot", int(signal.SIGINT): "poweroff"}
 #: How long the killed processes of a failed start may take to be gone, in seconds.
 _REAP = 5.0
+
+
+class Settings:
+    """What of a plan the controller itself needs, once init runs."""
+
+    def __init__(self, head: dict[str, Any]) -> None:
+        self.run: str = head.get("run", "")
+        self.on_reboot: str = head.get("on_reboot") or "restart"
+        self.kill: dict[str, str] | None = protocol.resolve(
+            head.get("kill"), {"controller": os.getpid()}
+        )
+        self.log: tuple[str, int, int] | None = None
+        if head.get("log"):
+            limits = head.get("log_bytes") or _LOG_BYTES, head.get("log_files") or _LOG_FILES
+            self.log = (head["log"], *limits)
 
 
 #: Whom SIGTERM is for; the handler is set once, in the spawner: see take_signals.
@@ -58,15 +74,14 @@ def _terminate(number: int, frame: object) -> None:
 class Controller:
     """The state of one domain's controller.
 
-    ``head`` is the plan without its steps, ``packed_plan`` the whole plan as zlib-packed JSON,
-    which only performers and the end unpack.
+    ``head`` (JSON) is the plan without its steps, ``packed_plan`` the whole plan as zlib-packed
+    JSON, which only performers and the end unpack: what the controller itself does costs memory for
+    as long as it lives.
     """
 
-    def __init__(
-        self, channel: Socket, head: dict[str, Any], packed_plan: bytes, fds: list[int]
-    ) -> None:
+    def __init__(self, channel: Socket, head: bytes, packed_plan: bytes, fds: list[int]) -> None:
         self.channel: Socket | None = channel
-        self.packed_plan = packed_plan
+        self.start = Start(head, packed_plan, fds)
         self.service = Service(self)
         self.state = "starting"
         self.intent: str | None = None
@@ -77,16 +92,8 @@ class Controller:
         self._booted = 0.0
         self._short = 0
         self._over = False
-        self._log: tuple[str, int, int] | None = None
-        if head.get("log"):
-            limits = head.get("log_bytes") or _LOG_BYTES, head.get("log_files") or _LOG_FILES
-            self._log = (head["log"], *limits)
-        self._keys = dict(zip(head.get("fds") or (), fds, strict=True))
-        self._kill: dict[str, str] | None = protocol.resolve(
-            head.get("kill"), {"controller": os.getpid()}
-        )
-        self._run: str = head["run"]
-        self._on_reboot: str = head.get("on_reboot") or "restart"
+        self._keys: dict[str, int] = {}
+        self._settings = Settings({})
 
     # --- identity -------------------------------------------------------------------------------
 
@@ -119,9 +126,8 @@ class Controller:
         """The whole life. Errors of the start go to the daemon, later ones to exit.json."""
         self._settle()
         try:
-            self._introduce()
             self._boot(again=False)
-            self._report_start()
+            self.report_start()
         except Failed as error:
             self._abandon(error.to_json())
         except (ProtocolError, OSError) as error:
@@ -146,41 +152,29 @@ class Controller:
         except BlockingIOError:
             return
 
-    def _introduce(self) -> None:
-        """Tell the daemon who we are; it may put us into a scope before it says go."""
-        assert self.channel is not None
-        pid = os.getpid()
-        pidfd = os.pidfd_open(pid)
-        try:
-            data = {"controller": {"pid": pid, "starttime": protocol.start_time(pid)}}
-            protocol.send(self.channel, data, (pidfd,))
-        finally:
-            os.close(pidfd)
-        got = protocol.receive(self.channel)
-        if got is None or not got[0].get("go"):
-            self._given_up()
-        # It says nothing more: what becomes readable now is its end of the channel being closed.
-        self.service.watch(self.channel.fileno(), self._given_up)
-
     def _boot(self, again: bool) -> None:
         """Have the steps of a boot performed; afterwards init runs and is our child."""
         ours, theirs = packet_pair()
         pid = syscalls.clone(0)
         if pid == 0:
             ours.close()
-            if self.channel is not None:
-                # Held open here, its end would not tell the daemon of ours.
-                self.channel.close()
-            perform(self.packed_plan, os.getppid(), self._keys, again, theirs)
+            if again:
+                perform_again(self.start, self._keys, theirs)
+            else:
+                assert self.channel is not None
+                perform(self.start, self.channel, theirs)
         theirs.close()
+        if self.channel is not None:
+            # The performer reads it; the daemon giving up is for us to see, whatever that one does.
+            self.service.watch(self.channel.fileno(), self._given_up, select.POLLRDHUP)
         try:
-            boot = self._await_performer(ours)
+            boot = self.await_performer(ours)
         finally:
             ours.close()
             _end(pid)
-        self._adopt(boot)
+        self.adopt(boot)
 
-    def _await_performer(self, report: Socket) -> Boot:
+    def await_performer(self, report: Socket) -> Boot:
         """What the performer achieved, while everything else is served; Failed if it did not."""
         answers: list[tuple[bytes, list[int]]] = []
         self.service.watch(report.fileno(), lambda: answers.append(receive_fds(report, 65536)))
@@ -197,15 +191,17 @@ class Controller:
             raise Failed.from_json(data["failed"])
         return Boot(data["performed"], fds)
 
-    def _adopt(self, boot: Boot) -> None:
+    def adopt(self, boot: Boot) -> None:
         """Take over what a performer made: init, consoles, and what outlives a boot."""
+        if self.boots == 0:
+            self._settings = Settings(parse(self.start.head))
         if boot.stage:
             os.waitpid(boot.stage, 0)
         self.init = boot.init
         self.init_start = protocol.start_time(self.init)
         self._init_fd = os.pidfd_open(self.init)
         self.service.watch(self._init_fd, self._init_ended)
-        self.service.connect_consoles(boot.masters, self._log)
+        self.service.connect_consoles(boot.masters, self._settings.log)
         self._keys = boot.keys
         if boot.listener >= 0:
             self.service.listen(stream(boot.listener))
@@ -218,7 +214,7 @@ class Controller:
     def _given_up(self) -> None:
         raise Failed("daemon", "", 0, "", "the start was given up")
 
-    def _report_start(self) -> None:
+    def report_start(self) -> None:
         assert self.channel is not None
         started = {
             "init": self.init,
@@ -229,6 +225,13 @@ class Controller:
         self.service.unwatch(self.channel.fileno())
         self.channel.close()
         self.channel = None
+
+    def release(self) -> None:
+        """Close what a rehearsal opened."""
+        self.service.unwatch(self._init_fd)
+        os.close(self._init_fd)
+        self.service.disconnect_consoles()
+        self.service.close()
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -284,7 +287,7 @@ class Controller:
         return (
             status["guest"] == "reboot"
             and self.intent != "destroy"
-            and self._on_reboot in ("restart", "rename-restart")
+            and self._settings.on_reboot in ("restart", "rename-restart")
         )
 
     def _pace(self) -> None:
@@ -300,10 +303,10 @@ class Controller:
     def _reboot(self) -> None:
         """Undo the boot half and perform it again, in fresh namespaces."""
         self._pace()
-        if self._kill is not None:
+        if self._settings.kill is not None:
             # Not by cgroup.kill: some kernels (6.18) then kill whatever is cloned into the cgroup
             # later, because they compare its count of kills with that of the parent's cgroup.
-            end_stragglers(self._kill["mount"] + self._kill["path"])
+            end_stragglers(self._settings.kill["mount"] + self._settings.kill["path"])
         if self.intent == "destroy":
             raise Failed("controller", "", 0, "", "destroyed while it rebooted")
         self.intent = None
@@ -313,8 +316,8 @@ class Controller:
 
     def kill(self) -> None:
         """Kill every process of the domain; the rest follows from init's end."""
-        if self._kill is not None:
-            kill_tree(self._kill["mount"] + self._kill["path"])
+        if self._settings.kill is not None:
+            kill_tree(self._settings.kill["mount"] + self._settings.kill["path"])
         if self.init:
             os.kill(self.init, signal.SIGKILL)
 
@@ -338,7 +341,7 @@ class Controller:
         Every undo looks at what is there, so that steps never performed are no harm. The daemon
         undoes its own steps, but for those that wait for our end.
         """
-        plan = parse(zlib.decompress(self.packed_plan))
+        plan = parse(zlib.decompress(self.start.packed_plan))
         own = [
             step
             for step in plan["steps"]
@@ -350,11 +353,12 @@ class Controller:
         left = [record for record, _ in refused] + late
         for step in plan["steps"]:
             if step["op"] == "journal":
-                write_journal(step["args"]["path"], left, self._kill if refused else None)
+                write_journal(step["args"]["path"], left, self._settings.kill if refused else None)
         return [f"{record['step']}: {reason}" for record, reason in refused]
 
     def _abandon(self, failure: dict[str, Any]) -> None:
         """A start that failed: nothing may be left, then the daemon hears why."""
+        self._settings = Settings(parse(self.start.head))
         self._kill_all()
         if left := self._undo():
             failure["left"] = left
@@ -365,8 +369,8 @@ class Controller:
     def _finish(self, status: dict[str, Any], error: dict[str, Any] | None) -> None:
         """The end of life: undo everything, leave exit.json, tell who listens."""
         self.state = "ending"
-        if self._kill is not None:
-            kill_tree(self._kill["mount"] + self._kill["path"])
+        if self._settings.kill is not None:
+            kill_tree(self._settings.kill["mount"] + self._settings.kill["path"])
         left = self._undo()
         report = {
             "proto": protocol.PROTO,
@@ -378,7 +382,7 @@ class Controller:
         }
         if left:
             report["left"] = left
-        replace(f"{self._run}/exit.json", unparse(report))
+        replace(f"{self._settings.run}/exit.json", unparse(report))
         self.service.tell({"event": "exit", **report})
 
 
@@ -418,7 +422,7 @@ def _children() -> list[int]:
 def main(channel: Socket) -> None:
     """Receive the plan and run; never returns."""
     try:
-        head = protocol.receive(channel)
+        head = protocol.receive_raw(channel)
         plan = protocol.receive_raw(channel)
         if head is not None and plan is not None:
             Controller(channel, head[0], plan[0], head[1]).run()

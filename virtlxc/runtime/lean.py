@@ -54,6 +54,11 @@ def packet_pair() -> tuple[Socket, Socket]:
     return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
 
 
+def stream_pair() -> tuple[Socket, Socket]:
+    """A pair of stream sockets."""
+    return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+
+
 def stream(fd: int) -> Socket:
     """A Unix stream socket from its descriptor (asking the kernel nothing)."""
     return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)

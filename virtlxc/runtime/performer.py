@@ -21,6 +21,7 @@ from .protocol import Failed, ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -42,31 +43,55 @@ class Boot:
         self.listener = fds[last] if data["listener"] else -1
 
 
-def perform(
-    packed_plan: bytes, controller: int, keys: dict[str, int], again: bool, report: Socket
-) -> None:
-    """The whole life of a performer, forked by ``controller``; never returns.
+class Start:
+    """What a start was asked for with: ``head`` and ``packed_plan`` unread, descriptors passed."""
 
-    ``again``: a reboot from inside: the boot half is undone, then performed.
-    """
+    def __init__(self, head: bytes, packed_plan: bytes, fds: list[int]) -> None:
+        self.head = head
+        self.packed_plan = packed_plan
+        self.fds = fds
+        self.controller = os.getpid()
+
+
+def perform(start: Start, channel: Socket, report: Socket) -> None:
+    """The whole life of the first performer, forked by the controller; never returns."""
+
+    def work() -> Context:
+        _introduce(start, channel)
+        # Held open here, the controller's end would not tell the daemon of its death.
+        channel.close()
+        plan = parse(zlib.decompress(start.packed_plan))
+        ctx = _context(start, plan, report)
+        ctx.keys = dict(zip(plan.get("fds") or (), start.fds, strict=True))
+        _conduct(ctx, plan["steps"], report)
+        return ctx
+
+    _live(work, report)
+
+
+def perform_again(start: Start, keys: dict[str, int], report: Socket) -> None:
+    """The performer of a reboot from inside: the boot half is undone, then performed."""
+
+    def work() -> Context:
+        plan = parse(zlib.decompress(start.packed_plan))
+        ctx = _context(start, plan, report)
+        ctx.keys = keys
+        steps = protocol.boot_half(plan["steps"])
+        # The controller has ended what ran; cgroup.kill would end what is born there next (see
+        # Controller._reboot).
+        records = undo_records(plan, ctx.pids, steps)
+        undo([record for record in records if record["op"] != "cgroup-kill"])
+        _conduct(ctx, steps, report)
+        return ctx
+
+    _live(work, report)
+
+
+def _live(work: Callable[[], Context], report: Socket) -> None:
     try:
         quiet_signals()
         die_with_parent()
-        plan = parse(zlib.decompress(packed_plan))
-        ctx = Context("controller", plan)
-        ctx.keys = keys
-        ctx.report = report
-        ctx.pids["controller"] = controller
-        steps = plan["steps"]
-        if again:
-            steps = protocol.boot_half(steps)
-            # The controller has ended what ran; cgroup.kill would end what is born there next (see
-            # Controller._reboot).
-            records = undo_records(plan, ctx.pids, steps)
-            undo([record for record in records if record["op"] != "cgroup-kill"])
-        conductor = Conductor(ctx, steps, lambda channel: _wait(channel, report))
-        conductor.conduct()
-        _tell_done(ctx, report)
+        _tell_done(work(), report)
     except (Failed, ProtocolError, OSError) as error:
         _tell_failed(report, describe(error))
     except BaseException as error:
@@ -74,6 +99,29 @@ def perform(
         _tell_failed(report, failure)
     finally:
         os._exit(0)
+
+
+def _introduce(start: Start, channel: Socket) -> None:
+    """Tell the daemon who the controller is; it may put it into a scope before it says go."""
+    pid = start.controller
+    pidfd = os.pidfd_open(pid)
+    data = {"controller": {"pid": pid, "starttime": protocol.start_time(pid)}}
+    protocol.send(channel, data, (pidfd,))
+    os.close(pidfd)
+    got = protocol.receive(channel)
+    if got is None or not got[0].get("go"):
+        raise Failed("daemon", "", 0, "", "the start was given up")
+
+
+def _context(start: Start, plan: dict[str, Any], report: Socket) -> Context:
+    ctx = Context("controller", plan)
+    ctx.report = report
+    ctx.pids["controller"] = start.controller
+    return ctx
+
+
+def _conduct(ctx: Context, steps: list[dict[str, Any]], report: Socket) -> None:
+    Conductor(ctx, steps, lambda channel: _wait(channel, report)).conduct()
 
 
 def _wait(channel: Socket, report: Socket) -> None:

@@ -67,10 +67,10 @@ class Service:
         self._listener = listener
         self._poll.register(listener, select.POLLIN)
 
-    def watch(self, fd: int, callback: Callable[[], None]) -> None:
-        """Call back when ``fd`` (a pidfd, a pipe) is readable."""
+    def watch(self, fd: int, callback: Callable[[], None], events: int = select.POLLIN) -> None:
+        """Call back when ``fd`` (a pidfd, a pipe) is readable, or for other events."""
         self._watched[fd] = callback
-        self._poll.register(fd, select.POLLIN)
+        self._poll.register(fd, events)
 
     def unwatch(self, fd: int) -> None:
         if self._watched.pop(fd, None) is not None:
@@ -167,15 +167,24 @@ class Service:
     def _accept(self) -> None:
         assert self._listener is not None
         try:
-            sock = accept(self._listener)
+            self.admit(accept(self._listener))
         except OSError:
             return
+
+    def admit(self, sock: Socket) -> None:
+        """Serve one more connection, or close it when there are too many."""
         if len(self._clients) >= _MAX_CLIENTS:
             sock.close()
             return
         sock.setblocking(False)
         self._clients[sock.fileno()] = Client(sock)
         self._poll.register(sock, select.POLLIN)
+
+    def close(self) -> None:
+        for fd in list(self._clients):
+            self._drop(fd)
+        for console in self.consoles:
+            console.close()
 
     def _drop(self, fd: int) -> None:
         client = self._clients.pop(fd)

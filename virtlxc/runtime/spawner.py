@@ -13,6 +13,7 @@ import signal
 
 from . import controller, enter, lean, protocol, syscalls
 from .protocol import Failed
+from .warm import warm_up
 
 MAINS = {b"C": controller.main, b"E": enter.main}
 
@@ -21,6 +22,7 @@ def main(fd: int) -> None:
     """Serve the daemon's SOCK_SEQPACKET ``fd``: a kind of process, its channel, ... per packet."""
     requests = lean.Socket(fileno=fd)
     os.set_inheritable(fd, False)
+    warm_up()
     # Ignored, so that the kernel reaps: no child of ours is ever waited for here.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     controller.take_signals()

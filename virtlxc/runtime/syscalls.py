@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 from ctypes import byref, c_char_p, c_int, c_long, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
 
 from .disk import read_text
@@ -240,19 +241,6 @@ class _CloneArgs(ctypes.Structure):
     )  # fmt: skip
 
 
-class _MmMap(ctypes.Structure):
-    """struct prctl_mm_map."""
-
-    _fields_ = (
-        *((name, c_uint64) for name in (
-            "start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack",
-            "arg_start", "arg_end", "env_start", "env_end", "auxv",
-        )),
-        ("auxv_size", c_uint32),
-        ("exe_fd", c_uint32),
-    )  # fmt: skip
-
-
 def _checked(result: int, what: str = "") -> int:
     """The one error helper: a negative result becomes OSError with errno and the object's name."""
     if result < 0:
@@ -428,35 +416,32 @@ def attach_device_program(cgroup_fd: int, program_fd: int) -> None:
 
 
 #: The bytes /proc/PID/cmdline is read from must stay where they are.
-_title: ctypes.Array[ctypes.c_char] | None = None
+_title = ctypes.create_string_buffer(4096)
+_title_at = ctypes.addressof(_title)
+#: struct prctl_mm_map: start_code, end_code, start_data, end_data, start_brk, brk, start_stack,
+#: arg_start, arg_end, env_start, env_end, auxv, auxv_size, exe_fd (-1: as it is)
+_mm_map = struct.Struct("=12QIi")
+_mm_buffer = ctypes.create_string_buffer(_mm_map.size)
+_mm_at = ctypes.addressof(_mm_buffer)
+_sbrk = _libc["sbrk"]
+_sbrk.restype = c_void_p
+_sbrk.argtypes = (c_long,)
 
 
 def set_process_title(words: list[str]) -> None:
-    """Make ``words`` the command line of this process (PR_SET_MM_MAP) and its comm.
+    """Make ``words`` the command line of this process (PR_SET_MM_MAP), the first one its comm.
 
     Raises OSError where the kernel lacks it (CONFIG_CHECKPOINT_RESTORE); the comm is set anyway.
     Fields of /proc/self/stat: proc_pid_stat(5).
     """
-    global _title
-    comm = ctypes.create_string_buffer(os.fsencode(words[0])[:15])
-    prctl(PR_SET_NAME, ctypes.addressof(comm))
-    fields = read_text("/proc/self/stat").rpartition(") ")[2].split()
-    start_code, end_code, start_stack = map(int, fields[23:26])
-    start_data, end_data, start_brk, _, _, env_start, env_end = map(int, fields[42:49])
-    text = b"\0".join(map(os.fsencode, words))
-    title = ctypes.create_string_buffer(text)
-    arg_start = ctypes.addressof(title)
-    mapping = _MmMap(
-        start_code, end_code, start_data, end_data, start_brk, start_brk, start_stack,
-        arg_start, arg_start + len(text) + 1, env_start, env_end, 0, 0, 0xFFFFFFFF,
+    _title.value = os.fsencode(words[0])[:15]
+    prctl(PR_SET_NAME, _title_at)
+    text = os.fsencode("\0".join(words))[: len(_title) - 1]
+    ctypes.memmove(_title_at, text + b"\0", len(text) + 1)
+    stat = read_text("/proc/self/stat").rpartition(") ")[2].split()
+    _mm_map.pack_into(
+        _mm_buffer, 0,
+        int(stat[23]), int(stat[24]), int(stat[42]), int(stat[43]), int(stat[44]), _sbrk(0),
+        int(stat[25]), _title_at, _title_at + len(text) + 1, int(stat[47]), int(stat[48]), 0, 0, -1,
     )  # fmt: skip
-    mapping.brk = _current_break()
-    prctl(PR_SET_MM, PR_SET_MM_MAP, ctypes.addressof(mapping), ctypes.sizeof(mapping))
-    _title = title
-
-
-def _current_break() -> int:
-    sbrk = _libc["sbrk"]
-    sbrk.restype = c_void_p
-    sbrk.argtypes = (c_long,)
-    return int(sbrk(0))
+    prctl(PR_SET_MM, PR_SET_MM_MAP, _mm_at, _mm_map.size)
