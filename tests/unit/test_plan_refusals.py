@@ -208,8 +208,8 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "v2",
         START,
         {},
-        "clone /srv/foreign for /foreign: it belongs to id 70000, which is in neither range of the id map "
-        "0-65535 -> 1000000-1065535 (chown it, or say <virtlxc:filesystem target='/foreign' "
+        "clone /srv/foreign for /foreign: it belongs to id 70000, which is in neither range of the "
+        "id map 0-65535 -> 1000000-1065535 (chown it, or say <virtlxc:filesystem target='/foreign' "
         "idmap='mount|none'/>)",
     ),
     (
