@@ -1,13 +1,15 @@
 """A driver of its own whose starts wait at a FIFO: run by tests inside an instance's namespaces.
 
-``python -m tests.host.held_start ROOT SIDE``: defines a domain, starts it in one thread, destroys
-it from another while the start waits, and prints how both ended as JSON.
+``python -m tests.host.held_start ROOT SIDE [forever]``: defines a domain, starts it in one thread,
+destroys it from another while the start waits, and prints how both ended as JSON. With ``forever``
+it destroys nothing: the caller kills us.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -40,7 +42,7 @@ def hold(plan: Plan, side: str, fifo: str) -> Plan:
     return replace(plan, steps=(*plan.steps[:at], step, *plan.steps[at:]))
 
 
-def main(root: str, side: str) -> None:
+def main(root: str, side: str, forever: str = "") -> None:
     fifo = f"{root}/fifo"
     os.mkfifo(fifo)
     tree = rootfs.make_busybox(Path(root, "held"))
@@ -61,6 +63,9 @@ def main(root: str, side: str) -> None:
     thread = threading.Thread(target=start)
     thread.start()
     time.sleep(0.5)
+    if forever:
+        print("held", flush=True)
+        signal.pause()
     begin = time.monotonic()
     assert "start" not in found, found
     driver.domains.destroy(ref)

@@ -29,12 +29,15 @@ class Lab:
     def call(self, name: str, /, **fields: Any) -> dict[str, Any]:
         return self.connection.call(name, **fields)
 
-    def define(self, name: str, *, init: str = "/sbin/init", more: str = "", os: str = "") -> Ref:
-        """A domain on a root of its own; ``more`` stands in the document, ``os`` in its <os>."""
+    def define(
+        self, name: str, *, init: str = "/sbin/init", more: str = "", devices: str = ""
+    ) -> Ref:
+        """A domain on a root of its own; ``more`` stands in the document."""
         root = self.instance.root / f"root-{name}"
         if not root.exists():
             rootfs.make_busybox(root)
-        return self.ref_of(self.call("DOMAIN_DEFINE_XML", xml=document(name, root, init, more, os)))
+        xml = document(name, root, init, more, devices)
+        return self.ref_of(self.call("DOMAIN_DEFINE_XML", xml=xml))
 
     def ref_of(self, reply: dict[str, Any]) -> Ref:
         ref: Ref = reply["dom"]
@@ -84,16 +87,17 @@ class Lab:
             stream.abort()
 
 
-def document(name: str, root: Path, init: str, more: str, os_more: str = "") -> str:
+def document(name: str, root: Path, init: str, more: str, devices: str = "") -> str:
     return f"""
 <domain type='lxc'>
   <name>{name}</name>
   <memory unit='MiB'>64</memory>
-  <os><type>exe</type><init>{init}</init>{os_more}</os>
+  <os><type>exe</type><init>{init}</init></os>
   <features><privnet/></features>
   {more}
   <devices>
     <filesystem type='mount'><source dir='{root}'/><target dir='/'/></filesystem>
+    {devices}
     <console type='pty'/>
   </devices>
 </domain>"""

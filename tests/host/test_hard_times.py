@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Instance
+from tests.harness import Instance, wait_for
 from tests.host.lifelab import SHUTOFF, Lab
 from virtlxc.errors import VirtlxcError
 
@@ -34,6 +35,31 @@ def test_destroy_ends_a_start_that_hangs(still: Instance, side: str) -> None:
     assert found["seconds"] < 1
     assert found["state"] == [SHUTOFF, 0]
     assert found["run"] == []
+
+
+@pytest.mark.parametrize("side", ["controller", "stage", "init"])
+def test_a_daemon_killed_during_a_start_leaves_nothing(still: Instance, side: str) -> None:
+    argv = [sys.executable, "-m", "tests.host.held_start", str(still.root), side, "forever"]
+    with still.spaces.popen(argv, env=still.environment(), stdout=subprocess.PIPE) as held:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"held\n"
+        held.kill()
+    still.start_daemon()
+    ours = {still.daemon_pid}
+
+    def left() -> list[str]:
+        return [
+            line
+            for line in still.leftovers()
+            if "spawner" not in line and not any(f"process {pid}:" in line for pid in ours)
+        ]
+
+    wait_for("nothing left", lambda: not left(), 1.0)
+    lab = Lab(still)
+    ref = lab.ref_of(lab.call("DOMAIN_LOOKUP_BY_NAME", name="held"))
+    assert lab.state(ref)[0] == SHUTOFF
+    lab.start(ref)
+    lab.destroy(ref)
 
 
 def test_a_definition_on_a_full_disk_changes_nothing(instance: Instance) -> None:

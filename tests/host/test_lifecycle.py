@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -59,14 +60,45 @@ def test_start_and_destroy(lab: Lab, domain: Ref) -> None:
 
 
 @pytest.mark.kernel
-def test_a_start_returns_when_everything_is_in_place(lab: Lab, domain: Ref) -> None:
-    started = lab.start(domain)
-    status = (lab.folder(domain) / "status.json").read_text()
-    assert f'"pid":{started[2]}' in status
-    groups = Path(f"/proc/{started[2]}/cgroup").read_text()
-    leaf = f"/lxc-{lab.instance.paths.instance}-{lab.controller(domain)}-"
-    assert f"0::/machine{leaf}" in groups and "/payload/init\n" in groups
-    assert os.readlink(f"/proc/{started[2]}/exe").endswith("busybox")
+def test_a_start_returns_when_everything_is_in_place(lab: Lab) -> None:
+    """Everything is stopped as soon as the reply is there: what is not done by then, shows."""
+    lab.instance.bridge("br7")
+    ref = lab.define("ready", more="<cputune><shares>512</shares></cputune>", devices="""
+        <interface type='bridge'><source bridge='br7'/><mac address='52:54:00:00:00:07'/>
+        <target dev='vready'/><guest dev='lan0'/></interface>""")
+    try:
+        started = lab.start(ref)
+        controller = lab.controller(ref)
+        os.kill(controller, signal.SIGSTOP)
+        os.kill(started[2], signal.SIGSTOP)
+        assert os.readlink(f"/proc/{started[2]}/exe").endswith("busybox")
+        groups = Path(f"/proc/{started[2]}/cgroup").read_text()
+        leaf = f"/machine/lxc-{lab.instance.paths.instance}-{controller}-ready.libvirt-lxc"
+        assert f"0::{leaf}/payload/init\n" in groups
+        files = {"memory.limit_in_bytes": "67108864", "memory.max": "67108864",
+                 "cpu.shares": "512", "cpu.weight": "59"}  # fmt: skip
+        found = {
+            path.name: path.read_text().strip()
+            for group in lab.instance.cgroups()
+            for name in files
+            for path in (group / name, group / "payload" / name)
+            if path.exists()
+        }
+        assert len(found) >= 2
+        assert found == {name: files[name] for name in found}
+        ports = lab.instance.run("ip", "-o", "link", "show", "master", "br7", "up").ok()
+        assert "vready@" in ports
+        inside = Path(f"/proc/{started[2]}/net/dev").read_text()
+        assert "lan0:" in inside
+        status = json.loads((lab.folder(ref) / "status.json").read_text())
+        assert status["run"]["init"]["pid"] == started[2]
+        assert status["run"]["links"] == [["vready", "lan0"]]
+        os.kill(controller, signal.SIGCONT)
+        os.kill(started[2], signal.SIGCONT)
+        lab.console(ref, b"up as ready")
+    finally:
+        remove(lab, ref)
+    assert lab.instance.links() == ["br7"]
 
 
 @pytest.mark.kernel
