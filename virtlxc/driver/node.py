@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from virtlxc.driver import refusals
+from virtlxc.driver import pages, refusals
 from virtlxc.driver.constants import ParamType
 from virtlxc.driver.hostview import HostView
 from virtlxc.driver.ref import Param
@@ -108,6 +109,17 @@ class Node:
             "iowait": iowait,
         }
         return [Param(name, ParamType.ULLONG, ticks * tick) for name, ticks in values.items()]
+
+    def memory_parameters(self) -> list[Param]:
+        """How equal pages are merged."""
+        return pages.merging()
+
+    def set_memory_parameters(self, params: Sequence[Param]) -> None:
+        pages.set_merging(params)
+
+    def free_pages(self, sizes: Sequence[int], start: int, count: int) -> list[int]:
+        """Of each size in KiB, for each NUMA cell."""
+        return pages.free(sizes, start, count, self._host.facts.cpu.nodes)
 
     def cpu_map(self) -> tuple[bytes, int, int]:
         """(bit map of the processors online, how many are online, how many there are)."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from virtlxc.driver.ref import Param
+from virtlxc.rpc.handlers.tuning import STRING_OKAY, as_params, two_steps
 from virtlxc.rpc.registry import Call, handles
 
 
@@ -75,3 +79,22 @@ def node_get_cpu_map(
 ) -> tuple[bytes, int, int]:
     bits, online, total = call.driver.host.cpu_map()
     return (bits if need_map else b""), (online if need_online else 0), total
+
+
+@handles("NODE_GET_MEMORY_PARAMETERS", fast=True, flags=STRING_OKAY)
+def node_get_memory_parameters(call: Call, nparams: int, flags: int) -> tuple[Sequence[Param], int]:
+    return two_steps(call.driver.host.memory_parameters(), nparams)
+
+
+@handles("NODE_SET_MEMORY_PARAMETERS", flags=STRING_OKAY)
+def node_set_memory_parameters(
+    call: Call, params: list[tuple[str, int, int | float | str]], flags: int
+) -> None:
+    call.driver.host.set_memory_parameters(as_params(params))
+
+
+@handles("NODE_GET_FREE_PAGES", fast=True, flags=0)
+def node_get_free_pages(
+    call: Call, pages: list[int], startCell: int, cellCount: int, flags: int
+) -> list[int]:
+    return call.driver.host.free_pages(pages, startCell, cellCount)
