@@ -90,6 +90,7 @@ class Controller:
         self.init_start = 0
         self._init_fd = -1
         self._booted = 0.0
+        self._performer = 0
         self._short = 0
         self._over = False
         self._keys: dict[str, int] = {}
@@ -167,12 +168,22 @@ class Controller:
         if self.channel is not None:
             # The performer reads it; the daemon giving up is for us to see, whatever that one does.
             self.service.watch(self.channel.fileno(), self._given_up, select.POLLRDHUP)
+        self._performer = pid
         try:
             boot = self.await_performer(ours)
+        except BaseException:
+            self._end_performer()
+            raise
         finally:
             ours.close()
-            _end(pid)
         self.adopt(boot)
+
+    def _end_performer(self) -> None:
+        """End the performer, which may have done its work, and reap it."""
+        pid, self._performer = self._performer, 0
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
     def await_performer(self, report: Socket) -> Boot:
         """What the performer achieved, while everything else is served; Failed if it did not."""
@@ -236,8 +247,9 @@ class Controller:
     # --- life -----------------------------------------------------------------------------------
 
     def _live(self) -> None:
-        self.service.tell({"event": "boot", "init": self.init, "boots": self.boots})
         while True:
+            self._end_performer()
+            self.service.tell({"event": "boot", "init": self.init, "boots": self.boots})
             while not self._over:
                 self.service.turn()
             self._over = False
@@ -254,7 +266,6 @@ class Controller:
             except (ProtocolError, OSError) as error:
                 self._abort_reboot(status, describe(error))
                 return
-            self.service.tell({"event": "boot", "init": self.init, "boots": self.boots})
 
     def _abort_reboot(self, status: dict[str, Any], error: dict[str, Any]) -> None:
         self._kill_all()
@@ -391,13 +402,6 @@ def _show(title: list[str]) -> None:
         syscalls.set_process_title(title)
     except OSError:
         return  # the kernel was built without it: the comm has to do
-
-
-def _end(pid: int) -> None:
-    """End a performer, which may be done already, and reap it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
 
 
 def _children() -> list[int]:

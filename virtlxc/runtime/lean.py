@@ -54,6 +54,11 @@ def packet_pair() -> tuple[Socket, Socket]:
     return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
 
 
+def netlink_socket() -> Socket:
+    """A route netlink socket of the network namespace that this process is in."""
+    return _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _socket.NETLINK_ROUTE)
+
+
 def stream_pair() -> tuple[Socket, Socket]:
     """A pair of stream sockets."""
     return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)

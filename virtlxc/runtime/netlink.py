@@ -11,6 +11,8 @@ import os
 import socket
 import struct
 
+from . import lean
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,7 +215,7 @@ class Route:
     """A netlink socket of the network namespace this process is in now."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+        self._socket = lean.netlink_socket()
 
     def close(self) -> None:
         self._socket.close()

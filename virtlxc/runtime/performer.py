@@ -58,10 +58,11 @@ def perform(start: Start, channel: Socket, report: Socket) -> None:
 
     def work() -> Context:
         _introduce(start, channel)
-        # Held open here, the controller's end would not tell the daemon of its death.
-        channel.close()
         plan = parse(zlib.decompress(start.packed_plan))
         ctx = _context(start, plan, report)
+        _await_go(channel)
+        # Held open here, the controller's end would not tell the daemon of its death.
+        channel.close()
         ctx.keys = dict(zip(plan.get("fds") or (), start.fds, strict=True))
         _conduct(ctx, plan["steps"], report)
         return ctx
@@ -108,6 +109,9 @@ def _introduce(start: Start, channel: Socket) -> None:
     data = {"controller": {"pid": pid, "starttime": protocol.start_time(pid)}}
     protocol.send(channel, data, (pidfd,))
     os.close(pidfd)
+
+
+def _await_go(channel: Socket) -> None:
     got = protocol.receive(channel)
     if got is None or not got[0].get("go"):
         raise Failed("daemon", "", 0, "", "the start was given up")

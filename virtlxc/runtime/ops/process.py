@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import signal
-import socket
 
 from .. import syscalls
 from ..disk import put
 from ..journal import undo_records, write_journal
-from ..lean import packet_pair
+from ..lean import Socket, packet_pair
 from ..protocol import resolve
 from .context import Context, StepError
 
@@ -18,7 +18,7 @@ _PERSONALITIES = {"linux": 0x0000, "linux32": 0x0008}
 
 def listen(ctx: Context, *, path: str, mode: int = 0o600) -> None:
     """Controller: listen on its protocol socket. Undo: unlink {path}."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     folder, _, name = path.rpartition("/")
     fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
