@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -79,7 +78,8 @@ def grammar(kind: str) -> Grammar:
 
 def folder() -> Path:
     """Where the schemas are."""
-    return Path(str(resources.files("virtlxc"))) / "schemas"
+    # importlib.resources costs more to import than a schema to load.
+    return Path(__file__).parent.parent / "schemas"
 
 
 def _group(node: etree._Element, space: str) -> Pattern:
