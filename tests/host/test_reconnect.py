@@ -149,7 +149,7 @@ def test_a_spawner_that_dies_is_replaced_and_nobody_else_dies(lab: Lab) -> None:
     spawners = [
         pid
         for pid, title in lab.instance.spaces.members().items()
-        if title.endswith("spawner 3")
+        if "spawner" in title
     ]
     assert len(spawners) == 1
     os.kill(spawners[0], signal.SIGKILL)

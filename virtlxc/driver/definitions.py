@@ -10,6 +10,7 @@ from virtlxc import model
 from virtlxc.driver import refusals
 from virtlxc.driver.constants import Define, Detail, Event, State, Xml
 from virtlxc.driver.core import Core, doing
+from virtlxc.driver.documents import document
 from virtlxc.driver.domain import View
 from virtlxc.driver.ref import Defined, Ref
 from virtlxc.model.complete import MAC_PREFIX
@@ -39,7 +40,7 @@ def define(core: Core, xml: str, flags: int) -> Defined:
     with core.claiming(view, "define") as (entry, _):
         old = entry.view
         with doing(f"cannot define domain '{domain.name}'"):
-            core.store.write_definition(domain.name, model.format_domain(domain))
+            core.store.write_definition(domain.name, document(domain))
         new = replace(old, config=domain, updated=old.active, warnings=warnings)
         core.registry.publish(entry, new)
         detail = Detail.DEFINED_UPDATED if old.persistent else Detail.DEFINED_ADDED
@@ -80,7 +81,7 @@ def rename(core: Core, ref: Ref, new_name: str, flags: int) -> Ref:
         model.check(config)
         with core.registry.renaming(entry, new_name), doing(f"cannot rename domain '{old.name}'"):
             # Both files exist for a moment: the newer one counts, should we die in between.
-            core.store.write_definition(new_name, model.format_domain(config))
+            core.store.write_definition(new_name, document(config))
             if old.autostart:
                 core.store.set_autostart(new_name, True)
             core.store.remove_definition(old.name)
@@ -113,14 +114,16 @@ def xml(view: View, flags: int, *, hide_environment: bool) -> str:
         hidden = tuple((name, "") for name, _ in domain.os.initenv)
         domain = replace(domain, os=replace(domain.os, initenv=hidden))
     live = None if inactive or view.live is None else live_view(view)
-    return model.format_domain(domain, live=live)
+    return document(domain, live)
 
 
 def live_view(view: View) -> model.LiveView:
     assert view.run is not None
-    return model.LiveView(id=view.id, consoles=view.run.ptys, links=view.run.links)
+    return model.LiveView(
+        id=view.id, consoles=view.run.ptys, links=view.run.links, bridges=view.run.bridges
+    )
 
 
 def keep_config(core: Core, view: View, config: model.Domain) -> None:
     """Writes a changed persistent definition; the caller holds the job and publishes."""
-    core.store.write_definition(view.name, model.format_domain(config))
+    core.store.write_definition(view.name, document(config))

@@ -31,7 +31,8 @@ class Run:
     """What one start made. A boot from inside changes ``init`` and counts ``boots`` up.
 
     ``leaf`` is the domain's group on cgroup2, ``v1`` the one of each controller of cgroup v1;
-    ``links`` are (name on the host, name inside) in the order of the definition's interfaces;
+    ``links`` are (name on the host, name inside) in the order of the definition's interfaces, and
+    ``bridges`` those of the virtual networks they are on (None for other interfaces);
     ``ptys`` the host's names of the consoles; ``undo`` takes back the daemon's own steps.
     """
 
@@ -44,6 +45,7 @@ class Run:
     leaf: Group
     v1: Mapping[str, Group] = field(default_factory=dict)
     links: tuple[tuple[str, str], ...] = ()
+    bridges: tuple[str | None, ...] = ()
     ptys: tuple[str, ...] = ()
     autodestroy: bool = False
     undo: tuple[dict[str, Any], ...] = ()

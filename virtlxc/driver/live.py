@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from virtlxc import model
 from virtlxc.driver.core import Core
+from virtlxc.driver.documents import document
 from virtlxc.driver.domain import Run, View
 from virtlxc.host.plain import from_plain, to_plain
 
@@ -19,7 +19,7 @@ def save(core: Core, view: View) -> None:
         {
             "name": view.name,
             "uuid": view.uuid,
-            "xml": _document(domain) if domain else None,
+            "xml": document(domain) if domain else None,
             "state": view.state,
             "reason": view.reason,
             "status": view.status,
@@ -27,10 +27,6 @@ def save(core: Core, view: View) -> None:
             "run": to_plain(view.run),
         },
     )
-
-
-# A start writes what the last one wrote, nearly always.
-_document = lru_cache(256)(model.format_domain)
 
 
 def load(status: dict[str, Any]) -> View:

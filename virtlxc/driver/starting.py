@@ -88,7 +88,7 @@ def start_definition(
         plan = make_plan(core, domain, wish, start_networks=True, memo=entry.memo)
         core.store.remove_run(plan.uuid)
         with _unwound(core, plan):
-            run = _run_of(plan, _perform(core, plan, wish, ticket), wish)
+            run = _run_of(core, domain, plan, _perform(core, plan, wish, ticket), wish)
             view = replace(
                 entry.view,
                 live=domain,
@@ -225,7 +225,9 @@ def _failed_text(failed: protocol.Failed, plan: Plan) -> str:
     return f"{failed.step}: {cause}" if failed.step else f"{cause} (see {plan.log})"
 
 
-def _run_of(plan: Plan, started: dict[str, Any], wish: Wish) -> Run:
+def _run_of(
+    core: Core, domain: model.Domain, plan: Plan, started: dict[str, Any], wish: Wish
+) -> Run:
     controller = Process(
         pid=started["controller"]["pid"], starttime=started["controller"]["starttime"]
     )
@@ -239,8 +241,17 @@ def _run_of(plan: Plan, started: dict[str, Any], wish: Wish) -> Run:
         leaf=_resolved(plan.leaf, controller.pid),
         v1={name: _resolved(group, controller.pid) for name, group in plan.v1.items()},
         links=plan.links,
+        bridges=_bridges(core, domain),
         autodestroy=wish.autodestroy,
         undo=steps.undo_records(plan, controller.pid),
+    )
+
+
+def _bridges(core: Core, domain: model.Domain) -> tuple[str | None, ...]:
+    known = core.networks.known()
+    return tuple(
+        known[card.source][1] if card.type == "network" and card.source in known else None
+        for card in domain.interfaces
     )
 
 
