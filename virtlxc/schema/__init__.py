@@ -13,7 +13,6 @@ from lxml import etree
 
 from virtlxc import model, xmlmap
 from virtlxc.errors import Code, From, VirtlxcError
-from virtlxc.model.network_document import parse_network
 from virtlxc.schema.grammar import folder, grammar
 from virtlxc.schema.problem import Problem
 from virtlxc.schema.walk import walk
@@ -75,5 +74,8 @@ def _contradictions(text: str | bytes, kind: str) -> list[Problem]:
     if kind == "domain":
         model.check(model.parse_domain(text))
     else:
+        # Few documents are networks, and its classes take a while to import.
+        from virtlxc.model.network_document import parse_network
+
         parse_network(text)
     return []
