@@ -7,10 +7,11 @@ results=$1 checkout=$2 python=$3
 shift 3
 exec >"$results/output.txt" 2>&1
 # Containers' root file systems need one that can be mounted idmapped; kernel 6.1 cannot for tmpfs.
-truncate -s 2G /run/disk &&
+modprobe loop &&
+    truncate -s 2G /run/disk &&
     mkfs.ext4 -q -E lazy_itable_init=1,nodiscard /run/disk &&
     mount -o loop /run/disk /tmp &&
-    chmod 1777 /tmp
+    chmod 1777 /tmp || exit 1
 mkdir -p /run/cached
 mount -t 9p -o trans=virtio,version=9p2000.L,cache=loose,msize=512000,access=any cached /run/cached
 for folder; do
