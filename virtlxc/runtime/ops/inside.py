@@ -150,18 +150,15 @@ def mask(ctx: Context, *, targets: list[str]) -> None:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             try:
-                if is_dir(found):
-                    if empty < 0:
-                        empty = syscalls.new_mount("tmpfs", [["size", "0"]], bits(["ro"])[0])
-                    cover = syscalls.open_tree(
-                        empty, "", syscalls.OPEN_TREE_CLONE | syscalls.AT_EMPTY_PATH
-                    )
+                if not is_dir(found):
+                    _cover(_clone(ctx, "/dev/null"), found)
+                elif empty < 0:
+                    # The first is mounted itself: before 6.15 a kernel clones attached mounts only.
+                    empty = syscalls.new_mount("tmpfs", [["size", "0"]], bits(["ro"])[0])
+                    syscalls.move_mount(empty, found)
                 else:
-                    cover = _clone(ctx, "/dev/null")
-                try:
-                    syscalls.move_mount(cover, found)
-                finally:
-                    os.close(cover)
+                    flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_EMPTY_PATH
+                    _cover(syscalls.open_tree(empty, "", flags), found)
             except OSError as error:
                 error.filename = target
                 raise
@@ -170,6 +167,13 @@ def mask(ctx: Context, *, targets: list[str]) -> None:
     finally:
         if empty >= 0:
             os.close(empty)
+
+
+def _cover(tree: int, found: int) -> None:
+    try:
+        syscalls.move_mount(tree, found)
+    finally:
+        os.close(tree)
 
 
 def pivot(ctx: Context, *, key: str = "root") -> None:
