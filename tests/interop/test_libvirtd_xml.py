@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tests import rootfs
 from tests.harness import wait_for
 from tests.peers import Libvirtd
 from tests.unit.domains import DATA, EXAMPLES
 from tests.unit.generated import definition
-from virtlxc.model import complete, format_domain, parse_domain
+from virtlxc.model import LiveView, complete, format_domain, parse_domain
 
 pytestmark = pytest.mark.interop
 GENERATED = 500
@@ -113,3 +114,44 @@ def test_generated_definitions(libvirtd: Libvirtd, tmp_path: Path) -> None:
     texts = [definition(number) for number in range(GENERATED)]
     found = differences(texts, libvirtd, tmp_path)
     assert not found, found[:5000]
+
+
+RUNNING = """<domain type='lxc'><name>running</name><memory unit='MiB'>64</memory>
+<os><type>exe</type><init>/bin/sleep</init><initarg>1000</initarg></os>
+<devices><filesystem><source dir='{root}'/><target dir='/'/></filesystem>
+<interface type='ethernet'><guest dev='eth5'/></interface>
+<interface type='ethernet'><link state='up'/></interface>
+<console type='pty'/><console type='pty'/></devices></domain>
+"""
+
+
+def test_a_running_domain(libvirtd: Libvirtd, tmp_path: Path) -> None:
+    root = rootfs.make_busybox(tmp_path / "root")
+    text = RUNNING.format(root=root)
+    (tmp_path / "running.xml").write_text(text)
+    libvirtd.virsh("define", str(tmp_path / "running.xml"))
+    try:
+        libvirtd.virsh("start", "running")
+        theirs = libvirtd.virsh("dumpxml", "running").strip() + "\n"
+    finally:
+        libvirtd.virsh("destroy", "running")
+        libvirtd.virsh("undefine", "running")
+
+    def seen(pattern: str) -> list[str]:
+        return re.findall(pattern, theirs)
+
+    live = LiveView(
+        id=int(seen(r" id='([0-9]+)'")[0]),
+        consoles=tuple(seen(r"<source path='([^']+)'")),
+        links=tuple(
+            zip(seen(r"<target dev='([^']+)'"), seen(r"<guest dev='([^']+)'"), strict=True)
+        ),
+    )
+    macs = iter(seen(r"<mac address='([^']+)'"))
+    domain = complete(
+        parse_domain(text),
+        new_uuid=lambda: seen(r"<uuid>([^<]+)<")[0],
+        new_mac=lambda: next(macs),
+        arch="x86_64",
+    )
+    assert format_domain(domain, live=live) == theirs

@@ -11,14 +11,16 @@ from virtlxc.xmlmap import REFUSED, Ignore, Keep, Kept, Table, Value, types
 class Console:
     """``target_port`` counts from 0 (None: its place in the list).
 
-    ``path`` (the host's end of the terminal) and ``alias`` exist only while the domain runs: they
-    come from :class:`virtlxc.model.LiveView` and are never read from a document.
+    ``path`` (the host's end of the terminal), ``tty`` (the same, of the first only) and ``alias``
+    exist only while the domain runs: they come from :class:`virtlxc.model.LiveView` and are never
+    read from a document.
     """
 
     type: str = "pty"
     target_type: str | None = None
     target_port: int | None = None
     path: str | None = None
+    tty: str | None = None
     alias: str | None = None
     kept: tuple[Kept, ...] = ()
 
@@ -40,7 +42,7 @@ CONSOLE = Table(
             served=("pty",),
             note="only 'pty' can be started",
         ),
-        Value(path="@tty", field="path", live=True),
+        Value(path="@tty", field="tty", live=True),
         Value(path="source/@path", field="path", live=True),
         Keep(path="protocol", note="only a pty is a container's console"),
         Keep(path="log", note="the output is in the domain's log and in the replay ring"),

@@ -248,14 +248,15 @@ def _running(domain: Domain, live: LiveView) -> Domain:
     """The domain with what only a running one has."""
     consoles = list(domain.consoles)
     for at, path in enumerate(live.consoles[: len(consoles)]):
-        consoles[at] = replace(consoles[at], path=path or None, alias=f"console{at}")
+        tty = path or None if at == 0 else None
+        consoles[at] = replace(consoles[at], path=path or None, tty=tty, alias=f"console{at}")
     interfaces = list(domain.interfaces)
     for at, (host, guest) in enumerate(live.links[: len(interfaces)]):
         bridge = live.bridges[at] if at < len(live.bridges) else None
         interfaces[at] = replace(
             interfaces[at],
             target=host or interfaces[at].target,
-            guest_actual=guest or None,
+            guest=guest or interfaces[at].guest,
             bridge=bridge,
         )
     return replace(

@@ -19,7 +19,7 @@ class Interface:
     :func:`virtlxc.model.complete`. ``target`` is the host's end (None: generated), ``guest`` the
     name inside (None: eth0, eth1 ...). ``ips`` and ``routes`` are set inside, ``host_ips`` and
     ``host_routes`` on the host's end ('ethernet' only). ``link_state``: 'up', 'down' or None.
-    ``guest_actual`` and ``bridge`` exist only while the domain runs.
+    ``bridge`` (of the network) exists only while the domain runs.
     """
 
     type: str
@@ -38,7 +38,6 @@ class Interface:
     mtu: int | None = None
     bandwidth: Bandwidth | None = None
     script: str | None = None
-    guest_actual: str | None = None
     bridge: str | None = None
     kept: tuple[Kept, ...] = ()
 
@@ -138,7 +137,7 @@ INTERFACE = Table(
         Value(path="target/@dev", field="target", type=types.LINK),
         Keep(path="target/@managed", note=_CARD),
         Value(path="guest/@dev", field="guest", type=types.LINK),
-        Value(path="guest/@actual", field="guest_actual", live=True),
+        Ignore(path="guest/@actual"),
         Value(path="model/@type", field="model", treatment=KEPT, note=_CARD),
         Keep(path="driver", note=_CARD),
         Keep(path="backend", note=_CARD),
