@@ -9,11 +9,16 @@ from virtlxc.driver.core import log
 from virtlxc.driver.networks import Networks
 from virtlxc.driver.registry import Registry
 from virtlxc.errors import VirtlxcError
-from virtlxc.host import gather
+from virtlxc.host import gather, systemd
 from virtlxc.host.facts import HostFacts, Network, StartFacts
 from virtlxc.host.probe import probe_host
 from virtlxc.model import Domain
 from virtlxc.paths import Paths
+from virtlxc.plan.steps import CONTROLLER
+
+
+class NoScopeError(Exception):
+    """systemd would not make a scope."""
 
 
 class HostView:
@@ -23,7 +28,9 @@ class HostView:
         self._paths = paths
         self._registry = registry
         self._networks = networks
+        self._instance = paths.instance
         self._lock = threading.Lock()
+        self._scopes: bool | None = None
         self._facts: HostFacts | None = None
 
     @property
@@ -59,3 +66,31 @@ class HostView:
         running = {name: view.id for name, view in by_name.items() if view.active}
         around = gather.Surroundings(networks=networks, running=running)
         return gather.start_facts(domain, around)
+
+    # Where systemd runs, a domain's group is a scope of its own
+
+    def scope_leaf(self, domain: Domain) -> str | None:
+        """The group that systemd will make for the controller; None where we make it ourselves."""
+        if self._scopes is None:
+            self._scopes = self.facts.systemd and systemd.available()
+        if not self._scopes:
+            return None
+        return systemd.scope_path(
+            domain.name, CONTROLLER, partition=domain.partition, instance=self._instance
+        )
+
+    def make_scope(self, domain: Domain, controller: int) -> None:
+        """Has systemd put the controller into its scope.
+
+        Raises NoScopeError when it does not (no bus, no policy): from then on groups are made
+        without systemd, and the start is to be planned again.
+        """
+        unit = systemd.scope_name(domain.name, str(controller), self._instance)
+        try:
+            systemd.start_scope(
+                unit, systemd.slice_name(domain.partition), controller, f"Container {domain.name}"
+            )
+        except VirtlxcError as error:
+            self._scopes = False
+            log.warning("no scopes from now on: %s", error.message)
+            raise NoScopeError from None

@@ -18,6 +18,7 @@ from virtlxc.driver import definitions, refusals, steps
 from virtlxc.driver.constants import Detail, Event, Reason, Start, State
 from virtlxc.driver.core import Core, doing, log
 from virtlxc.driver.domain import Entry, PlanMemo, Process, Run, View, now
+from virtlxc.driver.hostview import NoScopeError
 from virtlxc.driver.jobs import Ticket
 from virtlxc.driver.killing import kill_run
 from virtlxc.driver.live import save
@@ -85,30 +86,47 @@ def start_definition(
     core.restarts.forget(entry)
     with doing(f"cannot start domain '{domain.name}'"):
         _check_macs(core, domain)
-        plan = make_plan(core, domain, wish, start_networks=True, memo=entry.memo)
-        core.store.remove_run(plan.uuid)
-        with _unwound(core, plan):
-            run = _run_of(core, domain, plan, _perform(core, plan, wish, ticket), wish)
-            view = replace(
-                entry.view,
-                live=domain,
-                waiting=None,
-                run=run,
-                state=State.PAUSED if wish.paused else State.RUNNING,
-                reason=Reason.PAUSED_STARTING_UP if wish.paused else Reason.RUNNING_BOOTED,
-                status="",
-                warnings=tuple(dict.fromkeys((*warnings, *plan.warnings))),
-            )
-            _save_or_kill(core, view, run)
+        try:
+            plan, view = _attempt(core, entry, ticket, domain, wish, warnings)
+        except NoScopeError:
+            plan, view = _attempt(core, entry, ticket, domain, wish, warnings)
     entry.owner = wish.owner if wish.autodestroy else None
     for warning in plan.warnings:
         log.info("domain '%s': %s", view.name, warning)
     core.registry.publish(entry, view)
-    core.monitor.watch(view.uuid, plan.run, run.controller)
+    assert view.run is not None
+    core.monitor.watch(view.uuid, plan.run, view.run.controller)
     core.tell(view, Event.STARTED, Detail.STARTED_BOOTED)
     if wish.paused:
         core.tell(view, Event.SUSPENDED, Detail.SUSPENDED_PAUSED)
     return view
+
+
+def _attempt(
+    core: Core,
+    entry: Entry,
+    ticket: Ticket,
+    domain: model.Domain,
+    wish: Wish,
+    warnings: tuple[str, ...],
+) -> tuple[Plan, View]:
+    """Plans, performs and records a start; after an error nothing of it is left."""
+    plan = make_plan(core, domain, wish, start_networks=True, memo=entry.memo)
+    core.store.remove_run(plan.uuid)
+    with _unwound(core, plan):
+        run = _run_of(core, domain, plan, _perform(core, domain, plan, wish, ticket), wish)
+        view = replace(
+            entry.view,
+            live=domain,
+            waiting=None,
+            run=run,
+            state=State.PAUSED if wish.paused else State.RUNNING,
+            reason=Reason.PAUSED_STARTING_UP if wish.paused else Reason.RUNNING_BOOTED,
+            status="",
+            warnings=tuple(dict.fromkeys((*warnings, *plan.warnings))),
+        )
+        _save_or_kill(core, view, run)
+    return plan, view
 
 
 def _save_or_kill(core: Core, view: View, run: Run) -> None:
@@ -163,6 +181,7 @@ def make_plan(
     """
     options = StartOptions(
         run=core.paths.domain_run(domain.uuid),
+        leaf=core.host.scope_leaf(domain),
         log=core.paths.domain_log(domain.name),
         instance=core.paths.instance,
         paused=wish.paused,
@@ -191,16 +210,19 @@ def _unwound(core: Core, plan: Plan) -> Iterator[None]:
         raise
 
 
-def _perform(core: Core, plan: Plan, wish: Wish, ticket: Ticket) -> dict[str, Any]:
+def _perform(
+    core: Core, domain: model.Domain, plan: Plan, wish: Wish, ticket: Ticket
+) -> dict[str, Any]:
     """Has the plan performed; gives what the controller reports when init runs."""
     try:
         with core.spawning.controller(plan.to_json(), wish.fds) as channel:
             ticket.on_cancel(channel.abort)
             try:
-                return _converse(core, plan, channel)
-            except TimeoutError:
+                return _converse(core, domain, plan, channel)
+            except (TimeoutError, NoScopeError):
                 channel.abort()
-                channel.result(_UNDO_SECONDS)
+                with contextlib.suppress(protocol.Failed):
+                    channel.result(_UNDO_SECONDS)
                 raise
     except protocol.Failed as failed:
         if ticket.cancelled_by:
@@ -212,10 +234,14 @@ def _perform(core: Core, plan: Plan, wish: Wish, ticket: Ticket) -> dict[str, An
         raise VirtlxcError(f"wait for its controller: {error} (see {plan.log})") from None
 
 
-def _converse(core: Core, plan: Plan, channel: client.StartChannel) -> dict[str, Any]:
+def _converse(
+    core: Core, domain: model.Domain, plan: Plan, channel: client.StartChannel
+) -> dict[str, Any]:
     limit = core.config.start_timeout
     controller = channel.controller(limit)
     core.store.write_starting(plan.uuid, controller["pid"], controller["starttime"])
+    if plan.leaf.path.endswith(".scope"):
+        core.host.make_scope(domain, controller["pid"])
     channel.go()
     return {"controller": controller, **channel.result(limit)}
 
