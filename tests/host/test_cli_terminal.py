@@ -111,6 +111,14 @@ def test_exec_on_a_terminal(box: Instance) -> None:
     assert shell.end() == 5
 
 
+def test_exec_carries_much_both_ways(box: Instance) -> None:
+    """Neither side may wait for the other while both have something to say."""
+    text = "".join(f"line {number} of a long paste\n" for number in range(20000))
+    ran = box.virtlxc("exec", "box", "--tty", "sh", "-c", "stty raw -echo; head -c 500000 | wc -c",
+                      input=text)  # fmt: skip
+    assert ran.ok().strip().splitlines()[-1].strip() == "500000"
+
+
 def test_exec_with_our_descriptors(box: Instance) -> None:
     ran = box.virtlxc("exec", "box", "sh", "-c", "cat; echo err >&2; exit 7", input="in\n")
     assert (ran.stdout, ran.stderr, ran.code) == ("in\n", "err\n", 7)

@@ -109,6 +109,21 @@ def test_batches_go_on_and_give_the_last_status() -> None:
     assert run([""]).code == 1
 
 
+def test_output_that_cannot_be_written() -> None:
+    ended = subprocess.run(
+        f"{sys.executable} -m virtlxc help >/dev/full", shell=True, capture_output=True, text=True
+    )
+    assert ended.stderr == "error: cannot write the output: No space left on device\n"
+    assert ended.returncode == 1
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    ended = subprocess.run(
+        f"{sys.executable} -m virtlxc --help | head -n 1", shell=True, capture_output=True
+    )
+    assert ended.stderr == b""
+
+
 def test_version_and_uri() -> None:
     assert run(["-v"]).out == f"{__version__}\n"
     assert run(["--version"]).out == f"{__version__}\n"

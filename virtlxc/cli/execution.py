@@ -67,40 +67,78 @@ class Execution:
         return status if ended["how"] == EXITED else SIGNALED + status
 
     def _relay(self, master: int) -> None:
-        """Connects our terminal with the program's until that one closes."""
-        if not os.isatty(STDIN):
-            _pump(master, with_input=True)
-            return
-        with RawTerminal(), SizeWatch() as watch:
-            _pump(master, with_input=True, watch=watch)
-
-
-def _pump(master: int, *, with_input: bool, watch: SizeWatch | None = None) -> None:
-    poll = select.poll()
-    poll.register(master, select.POLLIN)
-    if with_input:
-        poll.register(STDIN, select.POLLIN)
-    if watch is not None:
-        poll.register(watch.fileno(), select.POLLIN)
-    while True:
-        ready = dict(poll.poll())
-        if watch is not None and watch.fileno() in ready:
-            _resize(master, watch.changed())
-        if STDIN in ready:
-            data = os.read(STDIN, READ_SIZE)
-            if data:
-                write_all(master, data)
-            else:
-                poll.unregister(STDIN)
-        if master in ready:
-            try:
-                data = os.read(master, READ_SIZE)
-            except OSError:
-                data = b""  # EIO: the last holder of the terminal is gone
-            if not data:
-                os.close(master)
+        """Connects our input and output with the program's terminal until that closes."""
+        try:
+            if not os.isatty(STDIN):
+                _Pump(master).run()
                 return
+            with RawTerminal(), SizeWatch() as watch:
+                _Pump(master, watch).run()
+        finally:
+            os.close(master)
+
+
+class _Pump:
+    """Carries bytes both ways, and never waits for one way while the other could go on.
+
+    A program that reads slowly would else block us, who would not read what it writes, which would
+    block it.
+    """
+
+    def __init__(self, master: int, watch: SizeWatch | None = None) -> None:
+        self.master = master
+        self.watch = watch
+        self.pending = b""
+        self.ended = False
+        self.input_ended = False
+        os.set_blocking(master, False)
+        self.poll = select.poll()
+        self.poll.register(STDIN, select.POLLIN)
+        if watch is not None:
+            self.poll.register(watch.fileno(), select.POLLIN)
+
+    def run(self) -> None:
+        while not self.ended:
+            wanted = select.POLLIN | (select.POLLOUT if self.pending else 0)
+            self.poll.register(self.master, wanted)
+            ready = dict(self.poll.poll())
+            if self.watch is not None and self.watch.fileno() in ready:
+                _resize(self.master, self.watch.changed())
+            if STDIN in ready:
+                self._type()
+            events = ready.get(self.master, 0)
+            if events & select.POLLOUT:
+                self._feed()
+            if events & ~select.POLLOUT:
+                self._show()
+
+    def _type(self) -> None:
+        """Takes what was typed; nothing more until the program has taken that."""
+        data = os.read(STDIN, READ_SIZE)
+        self.poll.unregister(STDIN)
+        self.input_ended = not data
+        # The end of a pipe is the end of the program's input: what Ctrl-D is on a terminal.
+        self.pending = data or b"\x04"
+
+    def _feed(self) -> None:
+        try:
+            self.pending = self.pending[os.write(self.master, self.pending) :]
+        except OSError:
+            self.pending = b""  # EIO: nobody is left to read it
+        if not self.pending and not self.input_ended:
+            self.poll.register(STDIN, select.POLLIN)
+
+    def _show(self) -> None:
+        try:
+            data = os.read(self.master, READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # EIO: the last holder of the terminal is gone
+        if data:
             write_all(STDOUT, data)
+        else:
+            self.ended = True
 
 
 def _resize(master: int, rows_columns: tuple[int, int]) -> None:

@@ -35,6 +35,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return 141
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        what = error.filename or "cannot write the output"
+        sys.stderr.write(f"error: {what}: {error.strerror or error}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status
 
 

@@ -47,6 +47,12 @@ class Session:
         """Prints what was asked for."""
         sys.stdout.write(text)
 
+    def say_bytes(self, data: bytes) -> None:
+        """Prints at once, as it is, what need not be text."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
     def remark(self, text: str) -> None:
         """Prints what --quiet leaves out."""
         if not self.quiet:

@@ -66,8 +66,7 @@ def _logs(session: Session, args: Args) -> None:
 
 
 def _print(session: Session, data: bytes) -> None:
-    session.say(data.decode(errors="replace"))
-    session.flush()
+    session.say_bytes(data)
 
 
 COMMANDS = rows(
