@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 30.0
 _PAUSE_SECONDS = 0.01
+_LOG_BYTES = 1 << 20
 
 _UNIT = "virtlxc.service"
 _UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system",
@@ -103,6 +104,7 @@ def _detached(paths: Paths) -> str:
     log = f"{paths.log}/daemon.log"
     try:
         os.makedirs(paths.log, 0o700, exist_ok=True)
+        _rotate(log)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         fd = os.open(log, flags, 0o600)
     except OSError as error:
@@ -129,6 +131,15 @@ def _detached(paths: Paths) -> str:
     own_group(pid, paths.instance)
     _wait(paths, pid, log, begin)
     return f"the daemon was not running: started it (pid {pid}, log {log})"
+
+
+def _rotate(log: str) -> None:
+    """One old log is kept: a daemon that is started again and again must fill no disk."""
+    try:
+        if os.stat(log).st_size > _LOG_BYTES:
+            os.replace(log, log + ".1")
+    except FileNotFoundError:
+        return
 
 
 def _close_others(keep: int) -> list[tuple[int, int]]:

@@ -80,6 +80,10 @@ class Monitor:
         pidfd = open_pidfd(controller)
         watch = Watch(uuid, controller, -1 if pidfd is None else pidfd, sock)
         with self._lock:
+            if self._closing:
+                # The next daemon will find this controller by itself.
+                self._drop(watch)
+                return
             self._drop(self._watches.get(uuid))
             self._watches[uuid] = watch
             for fd in (watch.pidfd, sock.fileno() if sock else -1):
@@ -104,7 +108,8 @@ class Monitor:
 
     def close(self) -> None:
         """Lets go of all controllers; they run on."""
-        self._closing = True
+        with self._lock:
+            self._closing = True
         os.eventfd_write(self._wake, 1)
         self._thread.join()
         self._workers.shutdown(wait=True)
