@@ -59,6 +59,7 @@ def _walk(
         row = node.text
         if row.field not in values:
             values[row.field] = _convert(row, element, None, element.text or "")
+    met: set[str] = set()
     for child in element:
         tag = child.tag
         if not isinstance(tag, str):
@@ -68,8 +69,28 @@ def _walk(
             kept.append(_keep(node, child, False))
         elif below.ignored:
             continue
+        elif tag in met and _single(below, child):
+            if not _only_live(below):
+                kept.append(_keep(node, child, False))
         else:
+            met.add(tag)
             _child(table, node, below, child, values, kept)
+
+
+def _only_live(node: Node) -> bool:
+    """Whether all that the element says is read over."""
+    rows = [row for rows in node.attributes.values() for row in rows]
+    return bool(rows) and all(isinstance(row, Value) and row.live for row in rows)
+
+
+def _single(node: Node, element: etree._Element) -> bool:
+    """Whether a second element like this would say the same things again.
+
+    Those that only hold others, such as ``<devices>``, may be there twice, as in libvirt.
+    """
+    if node.repeat is not None or node.keep is not None:
+        return False
+    return bool(node.attributes or node.text or element.attrib)
 
 
 def _child(
