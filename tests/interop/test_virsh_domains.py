@@ -221,10 +221,21 @@ def test_enter_namespace(virsh: Virsh, web: str) -> None:
     assert "init" in inside
 
 
-def test_console_of_a_person(virsh: Virsh, web: str) -> None:
-    terminal = Terminal(["env", "TERM=dumb", *virsh.argv("console", web)])
+def view(virsh: Virsh, name: str) -> Terminal:
+    """A person's console, once the guest asks to press Enter."""
+    terminal = Terminal(["env", "TERM=dumb", *virsh.argv("console", name)])
     try:
         terminal.expect(b"Escape character is ^] (Ctrl + ])")
+        terminal.expect(b"activate this console.")
+    except BaseException:
+        terminal.kill()
+        raise
+    return terminal
+
+
+def test_console_of_a_person(virsh: Virsh, web: str) -> None:
+    terminal = view(virsh, web)
+    try:
         terminal.type(b"\r")
         terminal.expect(b"#")
         terminal.type(b"echo sum $((40+2)) > /tmp/typed; cat /tmp/typed\r")
@@ -237,11 +248,11 @@ def test_console_of_a_person(virsh: Virsh, web: str) -> None:
 
 
 def test_two_viewers_see_the_same(virsh: Virsh, web: str) -> None:
-    viewers = [Terminal(["env", "TERM=dumb", *virsh.argv("console", web)]) for _ in range(2)]
+    viewers = [view(virsh, web) for _ in range(2)]
     try:
-        for viewer in viewers:
-            viewer.expect(b"Escape character")
-        viewers[0].type(b"\recho both $((20+3))\r")
+        viewers[0].type(b"\r")
+        viewers[0].expect(b"#")
+        viewers[0].type(b"echo both $((20+3))\r")
         for viewer in viewers:
             viewer.expect(b"both 23")
             viewer.type(b"\x1d")
@@ -254,10 +265,11 @@ def test_two_viewers_see_the_same(virsh: Virsh, web: str) -> None:
 
 def test_a_viewer_that_stops_holds_up_nobody(virsh: Virsh, web: str) -> None:
     """Its terminal is stopped while the guest shouts; the daemon serves others."""
-    stopped = Terminal(["env", "TERM=dumb", *virsh.argv("console", web)])
+    stopped = view(virsh, web)
     try:
-        stopped.expect(b"Escape character")
-        stopped.type(b"\ryes & sleep 2; kill $!\r")
+        stopped.type(b"\r")
+        stopped.expect(b"#")
+        stopped.type(b"yes & sleep 2; kill $!\r")
         os.kill(stopped.pid, signal.SIGSTOP)
         started = time.monotonic()
         for _ in range(5):
