@@ -40,7 +40,7 @@ from virtlxc.runtime.protocol import Failed
 
 pytestmark = pytest.mark.host
 
-INSTANCE = "f0f0"
+INSTANCE = f"{os.getpid() & 0xFFFF:04x}"  # several runs of these tests may share a host
 SHIFT = 1_000_000
 SHIFTED = IdMap(
     uids=(IdRange(start=0, target=SHIFT, count=65536),),
