@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +43,115 @@ def test_a_word_it_does_not_know_prints_the_usage(arguments: list[str]) -> None:
     result = quickstart(*arguments)
     assert result.returncode == 2
     assert result.stderr.startswith("usage: ./quickstart run | test | remove")
+
+
+# Programs that the script uses, for a PATH where nothing else is found.
+TOOLS = [
+    "awk",
+    "cat",
+    "cksum",
+    "comm",
+    "cut",
+    "date",
+    "dirname",
+    "env",
+    "find",
+    "grep",
+    "head",
+    "id",
+    "ln",
+    "mkdir",
+    "printf",
+    "readlink",
+    "rm",
+    "sed",
+    "sh",
+    "sleep",
+    "sort",
+    "tail",
+    "touch",
+    "tr",
+    "true",
+]
+LOCKED = """#!/bin/sh
+echo "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (aptitude)"
+exit 100
+"""
+
+
+@pytest.fixture
+def bare() -> Iterator[Path]:
+    """A copy of the script that waits 2 s for locks, and a folder of tools for its PATH."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)  # a plain user must reach it
+    script = (CHECKOUT / "quickstart").read_text()
+    script = script.replace("lock_patience_s=60", "lock_patience_s=2")
+    # What this host has in its system folders must not be found.
+    script = script.replace("PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin\n", "")
+    copy = folder / "quickstart"
+    copy.write_text(script)
+    copy.chmod(0o755)
+    tools = folder / "tools"
+    tools.mkdir()
+    for name in TOOLS:
+        found = shutil.which(name)
+        assert found, name
+        (tools / name).symlink_to(found)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    (folder / "tools" / name).write_text(text)
+    (folder / "tools" / name).chmod(0o755)
+
+
+def run_bare(folder: Path, *before: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*before, str(folder / "quickstart"), "run"],
+        capture_output=True,
+        text=True,
+        env={"PATH": str(folder / "tools")},
+    )
+
+
+@pytest.mark.host
+def test_a_locked_package_manager_is_waited_for_then_named(bare: Path) -> None:
+    program(bare, "apt-get", LOCKED)
+    program(bare, "dpkg-query", "#!/bin/sh\n")
+    result = run_bare(bare)
+    assert result.returncode == 1
+    assert "waiting up to 2 s for another program" in result.stdout
+    assert "quickstart: install packages: the package manager is locked since 2 s" in result.stderr
+    assert "held by process 4711 (aptitude)" in result.stderr
+    assert "quickstart: mend: wait until the other program has ended" in result.stderr
+
+
+@pytest.mark.host
+def test_without_a_package_manager_it_names_what_to_install(bare: Path) -> None:
+    result = run_bare(bare)
+    assert result.returncode == 1
+    assert "found none of apt-get, dnf, zypper, apk" in result.stderr
+    assert "mend: install by hand: python3 >= 3.11 with venv" in result.stderr
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("tool", ["sudo", "doas", "su"])
+def test_a_plain_user_is_sent_through(tool: str, bare: Path) -> None:
+    program(bare, tool, f'#!/bin/sh\necho "{tool}:" "$@"\n')
+    drop = shutil.which("setpriv")
+    assert drop
+    result = run_bare(bare, drop, "--reuid=65534", "--regid=65534", "--clear-groups")
+    assert f"This needs root: running again through {tool}" in result.stdout
+    assert f"{tool}:" in result.stdout
+    assert f"{bare}/quickstart" in result.stdout
+    assert result.returncode == 0
+
+
+@pytest.mark.host
+def test_a_plain_user_without_any_of_them_is_told(bare: Path) -> None:
+    drop = shutil.which("setpriv")
+    assert drop
+    result = run_bare(bare, drop, "--reuid=65534", "--regid=65534", "--clear-groups")
+    assert result.returncode == 1
+    assert "quickstart: become root: found none of sudo, doas, su" in result.stderr
