@@ -1,7 +1,7 @@
 """A start that fails or is killed anywhere leaves nothing.
 
-A step is made to fail by one more step behind it, which opens a path that is not there; a process is
-held at a step by one more step, which opens a FIFO that nobody writes to, and is killed there.
+A step is made to fail by one more step behind it, which opens a path that is not there; a process
+is held at a step by one more step, which opens a FIFO that nobody writes to, and is killed there.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def test_killed_after_every_step(
         else:
             os.kill(start.pids[victim], signal.SIGKILL)
         if victim != "daemon":
-            with pytest.raises(Failed, match="killed during the start|given up|controller is gone"):
+            with pytest.raises(Failed, match=r"killed during the start|given up|is gone"):
                 start.channel.result(20)
         gone = [pid for pid in start.pids.values() if pid != start.pids["spawner"]]
         deadline = time.monotonic() + 1
