@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +30,25 @@ def box(shared_instance: Instance) -> Iterator[Instance]:
     shared_instance.virtlxc("destroy", "box")
 
 
-def terminal(instance: Instance, *words: str, size: tuple[int, int] = (24, 80)) -> Terminal:
-    return Terminal(instance.spaces, instance.argv(*words), instance.environment(), size)
+OPEN: list[Terminal] = []
+
+
+@pytest.fixture(autouse=True)
+def close_terminals() -> Iterator[None]:
+    """A test that fails must not leave its command behind."""
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+def terminal(
+    instance: Instance, *words: str, argv: list[str] | None = None,
+    size: tuple[int, int] = (24, 80), **environment: str,
+) -> Terminal:  # fmt: skip
+    """``virtlxc WORDS``, or another command line, on a terminal of its own."""
+    env = instance.environment(**environment)
+    OPEN.append(Terminal(instance.spaces, argv or instance.argv(*words), env, size))
+    return OPEN[-1]
 
 
 def test_console_talks_resizes_and_is_left(box: Instance) -> None:
@@ -140,12 +158,25 @@ def test_exec_of_what_is_not_there(box: Instance) -> None:
     assert "error: Failed to run 'nosuch'\nerror: " in box.virtlxc("exec", "box", "nosuch").failed()
 
 
-def test_the_shell_keeps_a_history(box: Instance, tmp_path: Path) -> None:
-    shell = Terminal(
-        box.spaces, box.argv(), box.environment(XDG_CACHE_HOME=str(tmp_path), TERM="xterm")
-    )
+WITHOUT_PROMPT_TOOLKIT = """
+import sys
+sys.modules["prompt_toolkit"] = None
+from virtlxc.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("library", ["prompt_toolkit", "readline"])
+def test_the_shell_completes_and_keeps_a_history(
+    library: str, box: Instance, tmp_path: Path
+) -> None:
+    pytest.importorskip(library)
+    argv = [sys.executable, "-c", WITHOUT_PROMPT_TOOLKIT] if library == "readline" else None
+    shell = terminal(box, argv=argv, XDG_CACHE_HOME=str(tmp_path), TERM="xterm")
     shell.expect("virtlxc #")
-    shell.type("domstate box\r")
+    shell.type("domstate b\t")
+    shell.expect("ox")
+    shell.type("\r")
     shell.expect("running")
     shell.type("quit\r")
     assert shell.end() == 0

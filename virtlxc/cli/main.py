@@ -66,7 +66,7 @@ def _about(options: Options) -> int:
     from virtlxc.cli import help
 
     if options.what == "help":
-        sys.stdout.write(help.usage(os.path.basename(sys.argv[0])))
+        sys.stdout.write(help.usage("virtlxc"))
     else:
         sys.stdout.write(help.version(long=options.what == "versions"))
     return 0
