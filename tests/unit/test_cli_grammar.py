@@ -133,7 +133,7 @@ def test_what_is_a_number(written: str, value: int) -> None:
         ("list --all", [["list", "--all"]]),
         ("a;b ; c", [["a"], ["b"], ["c"]]),
         ("a 'b c' \"d;e\"", [["a", "b c", "d;e"]]),
-        ("a b\\ c \\\"d", [["a", "b c", '"d']]),
+        ('a b\\ c \\"d', [["a", "b c", '"d']]),
         ("a 'b\\c'", [["a", "b\\c"]]),
         ("a # b ; c", [["a"]]),
         ("a #x\nb", [["a"], ["b"]]),
