@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _ENTRY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "LD_BIND_NOW": "1"}
 _START_TIMEOUT = 10.0
+#: How long after its sockets a process that was killed may take to be gone, in seconds.
+_DYING = 0.5
 #: How often a pid may turn out to be taken between looking and forking.
 _PID_ATTEMPTS = 5
 
@@ -83,6 +85,10 @@ class Spawner:
         self.close()
         return False
 
+    def _dies(self) -> bool:
+        """Whether it is gone or about to be: its sockets close a moment before its pidfd tells."""
+        return self._socket is None or (_readable(self._pidfd, _DYING) and not self.alive())
+
     def fileno(self) -> int:
         """Its pidfd: readable when it is gone."""
         return self._pidfd
@@ -126,6 +132,8 @@ class Spawner:
                 start.controller(_START_TIMEOUT)
             except Failed as failure:
                 start.close()
+                if failure.errno == 0 and self._dies():
+                    raise ConnectionError("the spawner died with the request") from None
                 if failure.errno != errno.EEXIST or attempt == _PID_ATTEMPTS - 1:
                     raise
             else:

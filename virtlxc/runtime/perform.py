@@ -168,6 +168,14 @@ def _tell(ctx: Context, failure: Failed) -> None:
 # --- controller ---------------------------------------------------------------------------------
 
 
+def _packet(channel: Socket) -> bytes:
+    """What a child says next; nothing when it is gone, though it had not read all that it got."""
+    try:
+        return channel.recv(_PACKET)
+    except ConnectionResetError:
+        return b""
+
+
 class Conductor:
     """The controller's way through the steps of one boot.
 
@@ -233,7 +241,7 @@ class Conductor:
         try:
             announce(channel, phase, fresh)
         except OSError:
-            packet = channel.recv(_PACKET)
+            packet = _packet(channel)
             if packet and "failed" in (data := parse(packet)):
                 raise Failed.from_json(data["failed"]) from None
             raise Failed("stage", "", 0, "", "stage or init was killed during the start") from None
@@ -255,7 +263,7 @@ class Conductor:
         if channel is None:
             raise ProtocolError(f"the plan has steps of {side} before fork-stage")
         self.wait(channel)
-        packet = channel.recv(_PACKET)
+        packet = _packet(channel)
         if not packet:
             raise Failed(side, "", 0, "", f"{side} was killed during the start")
         data = parse(packet)

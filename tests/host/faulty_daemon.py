@@ -1,0 +1,56 @@
+"""The daemon with one more step in each plan: ``python -m tests.host.faulty_daemon``.
+
+It is the daemon itself, in whose module the planner is replaced from outside. Each start writes its
+plan to ROOT/plan.json and takes the extra step from ROOT/fault.json, if that is there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from virtlxc import daemon
+from virtlxc.driver import starting
+from virtlxc.paths import Paths
+from virtlxc.plan.steps import Plan, Step
+
+STEP = "fault"
+
+
+def faulty(plan: Plan, fault: dict[str, Any]) -> Plan:
+    """The plan with an ``open`` of ``path`` by ``side`` behind the step number ``after``."""
+    step = Step(
+        name=STEP,
+        side=fault["side"],
+        op="open",
+        args={"key": STEP, "path": fault["path"]},
+        text="of a test",
+        boot=fault["side"] != "daemon",
+        kernel="the descriptor goes with the process",
+    )
+    at = fault["after"] + 1
+    return replace(plan, steps=(*plan.steps[:at], step, *plan.steps[at:]))
+
+
+def main() -> int:
+    """Run the daemon of VIRTLXC_ROOT with such plans."""
+    paths = Paths()
+    wanted = Path(paths.root, "fault.json")
+    planner = starting.make_plan
+
+    def make_plan(*given: Any, **named: Any) -> Plan:
+        plan = planner(*given, **named)
+        if not named["start_networks"]:
+            return plan  # somebody only looks
+        Path(paths.root, "plan.json").write_text(json.dumps(plan.to_json()))
+        return faulty(plan, json.loads(wanted.read_text())) if wanted.exists() else plan
+
+    vars(starting)["make_plan"] = make_plan
+    return daemon.main(paths)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
