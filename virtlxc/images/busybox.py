@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import struct
 import subprocess
 
@@ -216,7 +217,7 @@ def _install(busybox: str, root: str) -> None:
         raise VirtlxcError(f"cannot ask {busybox} for its commands: {error}") from None
     program = f"{root}/bin/busybox"
     with open(busybox, "rb") as source, open(program, "xb") as target:
-        _copy(source.fileno(), target.fileno())
+        shutil.copyfileobj(source, target)
         os.fchmod(target.fileno(), 0o755)
     made = {"bin/busybox"}
     for path in listed.split():
@@ -233,13 +234,3 @@ def _install(busybox: str, root: str) -> None:
             f"({programs.how_to_install('busybox')})",
             Code.OPERATION_UNSUPPORTED,
         )
-
-
-def _copy(source: int, target: int) -> None:
-    size = os.fstat(source).st_size
-    done = 0
-    while done < size:
-        sent = os.copy_file_range(source, target, size - done)
-        if sent == 0:
-            break
-        done += sent
