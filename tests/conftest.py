@@ -87,7 +87,7 @@ def pytest_runtest_makereport(
             report.longrepr = f"skipped on CI, where it can run: {reason}"
     if report.failed and isinstance(item, pytest.Function):
         instances = [v for v in item.funcargs.values() if isinstance(v, Instance)]
-        texts = [instance.facts() for instance in instances] or [host_facts()]
+        texts = [i.facts() for i in instances if not i.closed] or [host_facts()]
         report.sections.append(("what the host looked like", "\n".join(texts)))
     return report
 

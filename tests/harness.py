@@ -59,6 +59,7 @@ class Instance:
         self.spaces = Namespaces()
         self._daemon: subprocess.Popen[bytes] | None = None
         self._stderr = self.root / "daemon.stderr"
+        self.closed = False
         self.own_links: set[str] = set()  # made by the test itself: they end with the namespace
         if start:
             try:
@@ -249,6 +250,7 @@ class Instance:
         return self.leftovers()
 
     def _remove(self) -> None:
+        self.closed = True
         self.spaces.close()
         shutil.rmtree(self.root, ignore_errors=True)
 
