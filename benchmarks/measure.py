@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+END_TIMEOUT_MS = 20_000
 DEVNULL_ACTIONS = ((os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),)
 
 
@@ -59,6 +61,29 @@ def wait_until(what: str, look: Callable[[], bool], timeout: float = 20.0) -> No
         if time.monotonic() > end:
             raise RuntimeError(f"not within {timeout:g} s: {what}")
         time.sleep(0.0002)
+
+
+@contextmanager
+def watched(*pids: int) -> Iterator[Callable[[], None]]:
+    """Gives a function that waits until all these processes have ended.
+
+    By pidfds: an entry in /proc stays until the parent has reaped, which for what a daemon leaves
+    is the host's init and none of the subject's time.
+    """
+    descriptors = [os.pidfd_open(pid) for pid in pids]
+
+    def wait() -> None:
+        for descriptor in descriptors:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            if not poll.poll(END_TIMEOUT_MS):
+                raise RuntimeError(f"one of the processes {pids} did not end")
+
+    try:
+        yield wait
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def median_ms(samples: Sequence[float]) -> float:
