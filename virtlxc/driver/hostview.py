@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from virtlxc.driver import files
-from virtlxc.driver.core import log
+from virtlxc.driver.core import doing, log
 from virtlxc.driver.networks import Networks
 from virtlxc.driver.registry import Registry
 from virtlxc.errors import VirtlxcError
@@ -57,7 +57,8 @@ class HostView:
         if start_networks:
             for card in domain.interfaces:
                 if card.type == "network" and card.source:
-                    self._networks.ready(card.source)
+                    with doing("attach its interfaces"):
+                        self._networks.ready(card.source)
         networks = {
             name: Network(active=active, bridge=bridge)
             for name, (active, bridge) in self._networks.known().items()

@@ -90,9 +90,11 @@ class NetworkView:
         return NetworkRef(self.name, _uuid.UUID(self.uuid).bytes)
 
 
-def no_network_named(name: str) -> VirtlxcError:
+def no_network_named(name: str, why: str = "") -> VirtlxcError:
     return VirtlxcError(
-        f"Network not found: no network with matching name '{name}'", Code.NO_NETWORK, From.NETWORK
+        f"Network not found: no network with matching name '{name}'{why}",
+        Code.NO_NETWORK,
+        From.NETWORK,
     )
 
 

@@ -75,6 +75,7 @@ class Networks:
         self._new_mac = new_mac or random_mac
         self._lock = threading.RLock()
         self._views: Mapping[str, NetworkView] = {}
+        self._no_default = ""  # why there is no network 'default'
 
     # The instance's start
 
@@ -153,7 +154,13 @@ class Networks:
             self._define(self._completed(network))
             self._store.mark_default_made()
         except (VirtlxcError, KernelRefused, OSError) as error:
+            self._no_default = str(error)
             _log.warning("no network '%s' was defined: %s", DEFAULT, error)
+
+    def _why_none(self, name: str) -> str:
+        """What to put behind the words that there is no such network."""
+        failed = name == DEFAULT and self._no_default
+        return f"; none could be made: {failed}" if failed else ""
 
     # Questions
 
@@ -177,7 +184,7 @@ class Networks:
         """[fast] Raises NO_NETWORK when there is none, as the next."""
         view = self._by_name(name)
         if view is None:
-            raise no_network_named(name)
+            raise no_network_named(name, self._why_none(name))
         return view.ref
 
     def lookup_uuid(self, uuid: bytes) -> NetworkRef:
@@ -367,7 +374,7 @@ class Networks:
                 known = ", ".join(sorted(f"'{one.name}'" for one in self._views.values()))
                 raise VirtlxcError(
                     f"there is no network '{name}' (there is: {known or 'none'}; define one: "
-                    "virtlxc net-define FILE)",
+                    f"virtlxc net-define FILE){self._why_none(name)}",
                     Code.NO_NETWORK,
                     From.NETWORK,
                 )

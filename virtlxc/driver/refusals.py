@@ -43,13 +43,16 @@ def already_active(name: str) -> VirtlxcError:
 
 def name_taken(name: str, uuid: str) -> VirtlxcError:
     return VirtlxcError(
-        f"operation failed: domain '{name}' already exists with uuid {uuid}", Code.OPERATION_FAILED
+        f"operation failed: domain '{name}' already exists with uuid {uuid}"
+        " (give the document that uuid to change it, or another name)",
+        Code.OPERATION_FAILED,
     )
 
 
 def uuid_taken(name: str, uuid: str) -> VirtlxcError:
     return VirtlxcError(
-        f"operation failed: domain '{name}' is already defined with uuid {uuid}",
+        f"operation failed: domain '{name}' is already defined with uuid {uuid}"
+        f" (to rename it: virtlxc domrename {name} NEW; else give the document another uuid)",
         Code.OPERATION_FAILED,
     )
 

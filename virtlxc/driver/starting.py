@@ -219,7 +219,7 @@ def _perform(
             ticket.on_cancel(channel.abort)
             try:
                 return _converse(core, domain, plan, channel)
-            except (TimeoutError, NoScopeError):
+            except (TimeoutError, NoScopeError, VirtlxcError):
                 channel.abort()
                 with contextlib.suppress(protocol.Failed):
                     channel.result(_UNDO_SECONDS)

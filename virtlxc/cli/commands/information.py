@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 DOMAIN = word("domain", "name, id or UUID", complete="domains")
 ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
 NO_SUPPORT = 3
+#: Reasons after which a person wants to know more.
+ENDED_BADLY = ("crashed", "failed")
 UINT_MAX = (1 << 32) - 1
 INACTIVE_XML = 2
 AFFECT_LIVE, AFFECT_CONFIG = 1, 2
@@ -122,14 +124,24 @@ def _domstate(session: Session, args: Args) -> dict[str, Any]:
         "state": states.state(found["state"]),
         "reason": states.reason(found["state"], found["reason"]),
     }
-    if "reason" in args and session.options.output != "text":
-        data["text"] = session.own("STATUS", dom=ref)["text"]
+    ended = data["reason"] in ENDED_BADLY
+    if "reason" in args and (ended or session.options.output != "text"):
+        data["text"] = _ending(session, ref)
     return data
+
+
+def _ending(session: Session, ref: Ref) -> str:
+    """How it ended, in words; nothing from libvirt's daemon, which has no such call."""
+    try:
+        return str(session.own("STATUS", dom=ref)["text"])
+    except Failed:
+        return ""
 
 
 def _show_domstate(data: dict[str, Any], args: Args, quiet: bool) -> str:
     more = f" ({data['reason']})" if "reason" in args else ""
-    return f"{data['state']}{more}\n"
+    ending = f"{data['text']}\n" if data.get("text") and data["reason"] in ENDED_BADLY else ""
+    return f"{data['state']}{more}\n{ending}"
 
 
 def _dommemstat(session: Session, args: Args) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import resource
@@ -125,7 +126,20 @@ def execute(
         ctx.executed()
     if keep:
         _renumber(ctx, [ctx.key(key) for key in keep], first)
-    run(argv[0], argv, env, first)
+    try:
+        run(argv[0], argv, env, first)
+    except OSError as error:
+        why = _REFUSALS.get(error.errno or 0)
+        if why is None or not os.path.exists(argv[0]):
+            raise
+        raise StepError(error.errno or 0, argv[0], f"{argv[0]}: {why}") from None
+
+
+#: The kernel's words for these would mislead: the file is there.
+_REFUSALS = {
+    errno.ENOENT: "its interpreter, named in its first line or ELF header, is not in the container",
+    errno.ENOEXEC: "it is no program for this machine, and does not begin with #!",
+}
 
 
 def _renumber(ctx: Context, fds: list[int], first: int) -> None:
