@@ -17,7 +17,8 @@ from benchmarks.subjects import Lxc, Ours, Subject
 
 Samples = dict[str, dict[str, list[float]]]  # work -> subject -> samples
 IDLE = 20
-SETTLE_S = 3.0
+SETTLE_TRIES = 15
+SETTLED_KIB = 256
 
 
 class Bench:
@@ -98,8 +99,17 @@ def idle(bench: Bench) -> None:
 
 
 def settled() -> int:
-    time.sleep(SETTLE_S)
-    return used_kib()
+    """Memory in use once what was ended before is really gone, and without what is only cached."""
+    last = -1
+    for _ in range(SETTLE_TRIES):
+        with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+            file.write("3")
+        now = used_kib()
+        if abs(now - last) < SETTLED_KIB:
+            break
+        last = now
+        time.sleep(1)
+    return now
 
 
 def adopted(bench: Bench) -> None:
