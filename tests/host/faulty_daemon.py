@@ -1,7 +1,8 @@
 """The daemon with one more step in each plan: ``python -m tests.host.faulty_daemon``.
 
 It is the daemon itself, in whose module the planner is replaced from outside. Each start writes its
-plan to ROOT/plan.json and takes the extra step from ROOT/fault.json, if that is there.
+plan to ROOT/plan.json and takes the extra step from ROOT/fault.json, if that is there; or a mark
+behind each step, for an strace.
 """
 
 from __future__ import annotations
@@ -35,6 +36,24 @@ def faulty(plan: Plan, fault: dict[str, Any]) -> Plan:
     return replace(plan, steps=(*plan.steps[:at], step, *plan.steps[at:]))
 
 
+def marked(plan: Plan, folder: str) -> Plan:
+    """The plan with an ``open`` of ``folder``/NUMBER behind each step, but for the last."""
+    steps: list[Step] = []
+    for number, step in enumerate(plan.steps):
+        side = {"fork-stage": "controller", "fork-init": "init"}.get(step.op, step.side)
+        mark = Step(
+            name="mark",
+            side=side,
+            op="open",
+            args={"key": f"mark-{side}", "path": f"{folder}/{number}"},
+            text="of a test",
+            boot=step.boot,
+            kernel="the descriptor goes with the process",
+        )
+        steps += (step, mark) if step.op != "exec" else (step,)
+    return replace(plan, steps=tuple(steps))
+
+
 def main() -> int:
     """Run the daemon of VIRTLXC_ROOT with such plans."""
     paths = Paths()
@@ -46,7 +65,10 @@ def main() -> int:
         if not named["start_networks"]:
             return plan  # somebody only looks
         Path(paths.root, "plan.json").write_text(json.dumps(plan.to_json()))
-        return faulty(plan, json.loads(wanted.read_text())) if wanted.exists() else plan
+        fault = json.loads(wanted.read_text()) if wanted.exists() else {}
+        if "marks" in fault:
+            return marked(plan, fault["marks"])
+        return faulty(plan, fault) if fault else plan
 
     vars(starting)["make_plan"] = make_plan
     return daemon.main(paths)
