@@ -2,12 +2,15 @@
 
 It is the daemon itself, in whose module the planner is replaced from outside. Each start writes its
 plan to ROOT/plan.json and takes the extra step from ROOT/fault.json, if that is there; or a mark
-behind each step, for an strace.
+behind each step, for an strace. While there is a ROOT/freeze, the daemon stops itself when a start
+is done and its caller does not know yet.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +73,14 @@ def main() -> int:
             return marked(plan, fault["marks"])
         return faulty(plan, fault) if fault else plan
 
-    vars(starting)["make_plan"] = make_plan
+    def start_definition(*given: Any) -> Any:
+        view = start(*given)
+        if Path(paths.root, "freeze").exists():
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return view
+
+    start = starting.start_definition
+    vars(starting).update(make_plan=make_plan, start_definition=start_definition)
     return daemon.main(paths)
 
 

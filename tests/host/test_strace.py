@@ -173,7 +173,7 @@ def marks(lab: FaultLab) -> Path:
 
 
 def _may_be_silent(step: dict[str, Any]) -> bool:
-    """A file is made by opening it, the stage may be init already, and something may not be there."""
+    """A file is made by opening it, the stage can be init already, something may be missing."""
     return (
         step["args"].get("kind") == "file"
         or step["op"] == "fork-init"
