@@ -18,7 +18,7 @@ from benchmarks.subjects import Lxc, Ours, Subject
 Samples = dict[str, dict[str, list[float]]]  # work -> subject -> samples
 IDLE = 20
 GROUP = 4
-SETTLE_TRIES = 15
+SETTLE_TRIES = 4
 SETTLED_KIB = 256
 
 
