@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import Instance, wait_for
 
-pytestmark = [pytest.mark.host, pytest.mark.kernel]
+pytestmark = pytest.mark.host
 
 PROMPT = "Please press Enter to activate this console."
 
@@ -25,6 +25,7 @@ def lease_of(instance: Instance, name: str) -> str:
     return wait_for(f"a lease of {name}", look)
 
 
+@pytest.mark.kernel
 def test_from_nothing_to_a_shell_and_back(instance: Instance) -> None:
     instance.virtlxc("new", "test", "--template", "busybox").ok()
     assert "shut off" in instance.virtlxc("list", "--all").ok()

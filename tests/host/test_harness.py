@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness import Instance
 
-pytestmark = [pytest.mark.host, pytest.mark.kernel]
+pytestmark = pytest.mark.host
 
 
 @pytest.fixture
@@ -19,6 +19,7 @@ def quiet() -> Iterator[Instance]:
     made.close()
 
 
+@pytest.mark.kernel
 def test_an_instance_has_namespaces_of_its_own(quiet: Instance) -> None:
     assert quiet.links() == []
     quiet.bridge("br0", "10.9.0.1/24")
