@@ -160,7 +160,11 @@ class Images:
                 f"{doing}: a name has 1 to 200 bytes, no '/' and no leading '.'", Code.INVALID_ARG
             )
         if self._is_domain(name):
-            raise VirtlxcError(f"{doing}: there is a domain of that name", Code.DOM_EXIST)
+            raise VirtlxcError(
+                f"{doing}: there is a domain of that name (choose another, or remove that one:"
+                " virtlxc delete, or undefine)",
+                Code.DOM_EXIST,
+            )
         path = f"{self._folder}/{name}"
         if os.path.lexists(path):
             raise VirtlxcError(
@@ -265,7 +269,10 @@ def _wish(options: Mapping[str, Any], doing: str) -> Wish:
             Code.INVALID_ARG,
         ) from None
     if mac and int(mac[:2], 16) & 1:
-        raise VirtlxcError(f"{doing}: {mac} is a multicast address", Code.INVALID_MAC)
+        raise VirtlxcError(
+            f"{doing}: {mac} is a multicast address (the second digit must be even)",
+            Code.INVALID_MAC,
+        )
     return Wish(network=network, mac=mac, memory=memory, start=bool(options.get("start")))
 
 
