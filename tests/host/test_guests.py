@@ -83,3 +83,28 @@ def test_network_outlives_the_daemon_and_guests_the_network(instance: Instance) 
     instance.virtlxc("destroy", "test").ok()
     instance.virtlxc("delete", "test").ok()
     instance.virtlxc("net-destroy", "default").ok()
+
+
+def test_a_file_system_without_idmapped_mounts_gets_shifted_files(instance: Instance) -> None:
+    """As in containers and live systems, where /var/lib lies on an overlay."""
+    lib = Path(instance.paths.lib)
+    layers = "lowerdir=/l/lower,upperdir=/l/upper,workdir=/l/work"
+    instance.run(
+        "sh", "-ec",
+        f"mkdir -p {lib} {lib}.layers; mount -t tmpfs layers {lib}.layers; cd {lib}.layers;"
+        f"mkdir lower upper work guests; mount -t overlay overlay -o "
+        f"{layers.replace('/l/', f'{lib}.layers/')} {lib}",
+    ).ok()  # fmt: skip
+    instance.stop_daemon()
+    instance.start_daemon()
+    instance.virtlxc("new", "over", "--template", "busybox", "--no-network", "--start").ok()
+    wait_for("the prompt", lambda: PROMPT in instance.virtlxc("logs", "over").ok())
+    inside = instance.virtlxc("exec", "over", "--", "stat", "-c", "%u:%g %a", "/bin/su").ok()
+    assert inside.startswith("0:0 ")
+    rootfs = f"{lib}/guests/over/rootfs"
+    outside = instance.run("stat", "-c", "%u", f"{rootfs}/sbin/init", f"{rootfs}/etc").ok().split()
+    assert len(set(outside)) == 1 and int(outside[0]) >= 0x80000, "shifted on the disk"
+    instance.virtlxc("delete", "over", "--force").ok()
+    instance.stop_daemon()
+    instance.run("umount", str(lib)).ok()
+    instance.run("umount", f"{lib}.layers").ok()

@@ -4,6 +4,9 @@ A guest's files are in /var/lib/virtlxc/guests/NAME: ``rootfs`` and ``made.json`
 we made it and for which domain, so that ``delete`` takes away exactly that. The folder ``guests``
 is root's alone: through an idmapped mount a guest's set-user-id programs are root's on the disk.
 
+Where the file system takes no idmapped mounts (overlay, some network file systems), the files are
+shifted to the guest's id range on the disk.
+
 A guest is built under a temporary name and renamed when it is whole. ``made.json`` says "new" until
 the domain is defined too; the next daemon removes what never got so far.
 """
@@ -26,6 +29,7 @@ from virtlxc.driver import files
 from virtlxc.driver.ref import Defined, Ref
 from virtlxc.driver.store import read_json
 from virtlxc.errors import Code, From, VirtlxcError
+from virtlxc.host import idmapped
 from virtlxc.host.security import idmap
 from virtlxc.images.template import Request, Template, find
 from virtlxc.model.complete import MAC_PREFIX
@@ -200,6 +204,8 @@ class Images:
             os.mkdir(building, 0o700)
             os.mkdir(f"{building}/rootfs", 0o755)
             template.build(f"{building}/rootfs", request)
+            if not idmapped.takes(building):
+                idmapped.shift(f"{building}/rootfs", request.first_id)
             _write_made(building, made)
             os.rename(building, final)
             defined = self._domains.define(model.format_domain(domain))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,6 +58,31 @@ def try_all() -> dict[str, bool]:
         found = {fstype: _try(point, userns) for fstype, point in sorted(points.items())}
         found["tmpfs"] = _try_tmpfs(userns)
     return found
+
+
+def takes(folder: str) -> bool:
+    """Whether the file system that ``folder`` is on takes idmapped mounts; tried on it."""
+    with user_namespace() as userns:
+        return userns is not None and _try(folder, userns)
+
+
+def shift(root: str, first: int) -> None:
+    """Adds ``first`` to the owners of all below and of ``root`` itself, on the disk.
+
+    What idmapped mounts spare where they work. Raises OSError. chown(2) takes the set-user-id bits
+    away, so modes are set again; hard links are one file and are shifted once.
+    """
+    seen: set[int] = set()
+    for folder, folders, names, fd in os.fwalk(root, follow_symlinks=False):
+        for name in [*folders, *names, *([] if folder != root else ["."])]:
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if found.st_ino in seen:
+                continue
+            seen.add(found.st_ino)
+            uid, gid = first + found.st_uid, first + found.st_gid
+            os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
+            if not stat.S_ISLNK(found.st_mode):
+                os.chmod(name, stat.S_IMODE(found.st_mode), dir_fd=fd)
 
 
 @contextlib.contextmanager
