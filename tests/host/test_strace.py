@@ -49,6 +49,7 @@ OPERATIONS = {
     "bpf-device": {"program"},
     "open-tree": {"mount"},
     "mount-attr": {"mount"},
+    "lock-tree": {"mount", "process"},
     "new-mount": {"mount"},
     "node": {"mkdir", "node"},
     "fork-stage": {"process"},

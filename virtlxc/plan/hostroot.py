@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from virtlxc.plan.mounts import lock
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Args, Step
 
@@ -57,12 +58,14 @@ def applies(scene: Scene) -> bool:
 def sources(scene: Scene) -> Iterator[Step]:
     if not applies(scene):
         return
-    yield from _clone("root", "/")
+    yield from _clone(scene, "root", "/", _hidden(scene))
     for path in scene.start.host_root.mounts:
-        yield from _clone(f"host:{path}", path)
+        yield from _clone(scene, f"host:{path}", path)
 
 
-def _clone(key: str, path: str) -> Iterator[Step]:
+def _clone(
+    scene: Scene, key: str, path: str, covers: list[str] | None = None
+) -> Iterator[Step]:
     yield Step(
         name=f"clone {path}",
         side="controller",
@@ -81,6 +84,8 @@ def _clone(key: str, path: str) -> Iterator[Step]:
         boot=True,
         kernel=_FREED,
     )
+    if scene.host.user_namespaces:
+        yield lock(key, path, covers=covers)
 
 
 def attach(scene: Scene) -> Iterator[Step]:
@@ -118,15 +123,13 @@ def cover(scene: Scene) -> Iterator[Step]:
     """Behind /dev, whose null stands for the files."""
     if not applies(scene):
         return
-    opened = _with_targets(scene)
-    hidden = [path for path in _covered(scene) if path not in opened]
     yield _init(
         "cover the host's data",
         "mask",
-        {"targets": [*hidden, *SECRETS]},
+        {"targets": _hidden(scene)},
         "folders are empty, secrets are /dev/null",
     )
-    for path in opened:
+    for path in _with_targets(scene):
         yield _init(
             f"mount {path}",
             "mount",
@@ -150,6 +153,11 @@ def close(scene: Scene) -> Iterator[Step]:
 
 def _covered(scene: Scene) -> list[str]:
     return list(dict.fromkeys((*EMPTY, *scene.start.host_root.covered)))
+
+
+def _hidden(scene: Scene) -> list[str]:
+    opened = _with_targets(scene)
+    return [*(path for path in _covered(scene) if path not in opened), *SECRETS]
 
 
 def _with_targets(scene: Scene) -> list[str]:

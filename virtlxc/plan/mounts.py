@@ -79,6 +79,23 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
             boot=True,
             kernel=_FREED,
         )
+    if attrs and scene.host.user_namespaces:
+        yield lock(key, filesystem.target, recursive=recursive)
+
+
+def lock(
+    key: str, target: str, *, recursive: bool = False, covers: list[str] | None = None
+) -> Step:
+    """Without it, root inside remounts what is read-only: the mount namespace is its own."""
+    return Step(
+        name=f"lock the attributes of {target}",
+        side="controller",
+        op="lock-tree",
+        args={"key": key, "recursive": recursive, **({"covers": covers} if covers else {})},
+        text="nobody inside can clear them" + (", nor uncover what is hidden" if covers else ""),
+        boot=True,
+        kernel=_FREED,
+    )
 
 
 def translate(scene: Scene) -> Iterator[Step]:

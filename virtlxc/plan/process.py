@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from string import ascii_letters, digits
 
 from virtlxc.host.security import capabilities
-from virtlxc.plan import namespaces
+from virtlxc.plan import hostroot, namespaces
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Args, Step, Undo
 
@@ -175,7 +175,10 @@ def _number(limit: str | None) -> int | None:
 def kept_capabilities(scene: Scene) -> tuple[str, ...]:
     features = scene.domain.features
     return capabilities.bounding_set(
-        features.cap_policy, features.caps, shares_host_network=scene.host_net
+        features.cap_policy,
+        features.caps,
+        shares_host_network=scene.host_net,
+        shares_host_root=hostroot.applies(scene),
     )
 
 

@@ -24,7 +24,7 @@ from . import protocol, syscalls
 from .disk import put
 from .lean import Socket
 from .ops.context import StepError
-from .ops.identity import become, reduce_bounding, run
+from .ops.identity import become, enter_folder, reduce_bounding, run
 from .ops.trees import lookup
 from .ops.users import User, find_groups, find_user
 from .protocol import Failed
@@ -200,7 +200,7 @@ class Entry:
         if keep is not None:
             reduce_bounding(keep)
         become(person.uid, gid, groups)
-        os.chdir(request.get("cwd") or "/")
+        enter_folder(self.root, request.get("cwd") or "/")
         if request.get("no_new_privs"):
             syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         return ""

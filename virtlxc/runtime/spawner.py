@@ -58,6 +58,8 @@ def _fork(
     if pid == 0:
         try:
             requests.close()
+            for fd in cgroup:
+                os.close(fd)
             run(lean.stream(channel))
         finally:
             os._exit(1)

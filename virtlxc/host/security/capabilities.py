@@ -25,13 +25,18 @@ DROPPED_BY_DEFAULT = frozenset({"sys_module", "sys_time", "mknod", "audit_contro
 
 
 def bounding_set(
-    policy: str, states: Iterable[tuple[str, str]], *, shares_host_network: bool
+    policy: str,
+    states: Iterable[tuple[str, str]],
+    *,
+    shares_host_network: bool,
+    shares_host_root: bool = False,
 ) -> tuple[str, ...]:
     """The capabilities that stay, in the kernel's order.
 
     ``policy`` is ``default``, ``allow`` or ``deny``; ``states`` are the pairs of a capability's
     name and ``on`` or ``off``. A container on the host's network could reconfigure the host, so
-    there ``net_admin`` stays only when it is asked for by name.
+    there ``net_admin`` stays only when it is asked for by name. So does ``dac_read_search`` in one
+    on the host's root: open_by_handle_at(2) finds what is covered there.
     """
     on = {name for name, state in states if state == "on"}
     off = {name for name, state in states if state == "off"}
@@ -42,6 +47,8 @@ def bounding_set(
     }[policy]
     if shares_host_network and "net_admin" not in on:
         off = off | {"net_admin"}
+    if shares_host_root and "dac_read_search" not in on:
+        off = off | {"dac_read_search"}
     return tuple(name for name in NAMES if name in kept and name not in off)
 
 

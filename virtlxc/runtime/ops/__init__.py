@@ -29,7 +29,7 @@ the controller has left (the cgroup the controller itself is in).
 
 from __future__ import annotations
 
-from . import cgroups, files, identity, inside, links, mounts, process
+from . import cgroups, files, identity, inside, links, locks, mounts, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ OPS: dict[str, Callable[..., None]] = {
     "bpf-device": cgroups.bpf_device,
     "open-tree": mounts.open_tree,
     "mount-attr": mounts.mount_attr,
+    "lock-tree": locks.lock_tree,
     "new-mount": mounts.new_mount,
     "node": mounts.node,
     "ptys": mounts.ptys,

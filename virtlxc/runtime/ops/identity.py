@@ -12,6 +12,7 @@ from .. import syscalls
 from ..disk import read_text
 from ..lean import Socket
 from .context import Context, StepError
+from .trees import lookup
 from .users import find_groups, find_user
 
 _TIOCSCTTY = 0x540E
@@ -107,7 +108,23 @@ def no_new_privs(ctx: Context) -> None:
 
 def chdir(ctx: Context, *, path: str) -> None:
     """Init, after pivot: working directory."""
-    os.chdir(path)
+    enter_folder(ctx.key("root"), path)
+
+
+def enter_folder(root: int, path: str) -> None:
+    """Make ``path`` in the guest's tree the working directory.
+
+    Not by chdir: a link of the guest's to /proc/self/fd/N would lead through a descriptor of ours.
+    """
+    try:
+        fd = lookup(root, path, flags=os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.fchdir(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        error.filename = path
+        raise
 
 
 def execute(

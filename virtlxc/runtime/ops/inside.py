@@ -8,6 +8,10 @@ from .. import syscalls
 from .context import Context
 from .trees import bits, is_dir, lookup, place
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def private_mounts(ctx: Context) -> None:
     """Stop mounts from reaching the host and back: everything below / becomes private."""
@@ -141,8 +145,12 @@ def remount(
 
 def mask(ctx: Context, *, targets: list[str]) -> None:
     """Hide files (by /dev/null) and folders (by an empty read-only tmpfs); missing ones skipped."""
+    hide(ctx.key("root"), targets, lambda: _clone(ctx, "/dev/null"))
+
+
+def hide(root: int, targets: list[str], null: Callable[[], int]) -> None:
+    """Hide ``targets`` in the attached tree ``root``; ``null`` clones /dev/null."""
     empty = -1
-    root = ctx.key("root")
     try:
         for target in targets:
             try:
@@ -151,7 +159,7 @@ def mask(ctx: Context, *, targets: list[str]) -> None:
                 continue
             try:
                 if not is_dir(found):
-                    _cover(_clone(ctx, "/dev/null"), found)
+                    _cover(null(), found)
                 elif empty < 0:
                     # The first is mounted itself: before 6.15 a kernel clones attached mounts only.
                     empty = syscalls.new_mount("tmpfs", [["size", "0"]], bits(["ro"])[0])

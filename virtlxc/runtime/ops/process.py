@@ -68,6 +68,8 @@ def fork_stage(
     pid = syscalls.clone(flags | syscalls.CLONE_PARENT, into)
     if pid == 0:
         ours.close()
+        if into is not None:
+            os.close(into)
         if ctx.report is not None:
             ctx.report.close()
         ctx.channel = theirs
