@@ -37,7 +37,9 @@ _LISTEN_FDS_START = 3  # sd_listen_fds(3)
 
 def main(paths: Paths) -> int:
     """The whole life of a daemon; gives the exit status. Raises VirtlxcError when it cannot."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     _check_root()
     inherited = listen_fds(dict(os.environ))
     # Neither is meant for the processes that we start.
@@ -58,6 +60,20 @@ def main(paths: Paths) -> int:
             driver.stop()
             _leave_group(paths)
     return 0
+
+
+class OneLine(logging.Formatter):
+    """A message is one line without control characters, whatever names it quotes.
+
+    Only traces have more.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = "".join(
+            sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+            for sign in record.message
+        )
+        return super().formatMessage(record)
 
 
 async def _serve(
@@ -128,7 +144,9 @@ def _only_one(paths: Paths) -> Iterator[None]:
     """Holds the instance's lock; raises RESOURCE_BUSY that names the process that has it."""
     try:
         os.makedirs(paths.run, 0o755, exist_ok=True)
-        fd = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Who may open it may lock it, and keep us out.
+        fd = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchmod(fd, 0o600)
     except OSError as error:
         raise VirtlxcError(
             f"cannot run the daemon: open {paths.lock}: {error.strerror}", Code.SYSTEM_ERROR

@@ -174,6 +174,14 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "set require_idmap = false in virtlxc.toml)",
     ),
     (
+        domain(idmap=_map((0, 1000000, 1000), (1000, 0, 1))),
+        "v2",
+        START,
+        {"require_idmap": True},
+        "look at the host's rules: its <idmap> reaches the host's id 0, and require_idmap is set "
+        "(map to other ids, or set require_idmap = false in virtlxc.toml)",
+    ),
+    (
         domain(idmap=_map((1, 1000000, 65535))),
         "v2",
         START,

@@ -201,6 +201,8 @@ def warnings(domain: Domain) -> Iterator[str]:
             "root in this container is root on the host: it has no <idmap> "
             "(virtlxc new gives one by itself)"
         )
+    elif any(line.target == 0 for line in (*domain.idmap.uids, *domain.idmap.gids)):
+        yield "the host's id 0 is in this container (see <idmap>): its files are open to it"
     if domain.root is None:
         yield "no root file system is given: the container sees the host's programs, read-only"
     shares_net = any(share.kind == "net" for share in domain.shares)

@@ -149,6 +149,12 @@ def _idmap(scene: Scene) -> None:
                 "add an <idmap>, or set require_idmap = false in virtlxc.toml",
             )
         return
+    if scene.options.require_idmap and _reaches_root(scene):
+        raise scene.refuse(
+            "look at the host's rules",
+            "its <idmap> reaches the host's id 0, and require_idmap is set",
+            "map to other ids, or set require_idmap = false in virtlxc.toml",
+        )
     found = (*idmap.problems("uid", scene.uids), *idmap.problems("gid", scene.gids))
     if found:
         raise scene.refuse("map ids", "; ".join(found), "mend <idmap>")
@@ -161,6 +167,10 @@ def _idmap(scene: Scene) -> None:
     for filesystem in scene.domain.filesystems:
         if filesystem.type == "mount":
             _owner(scene, filesystem)
+
+
+def _reaches_root(scene: Scene) -> bool:
+    return idmap.reaches_root(scene.uids) or idmap.reaches_root(scene.gids)
 
 
 def _owner(scene: Scene, filesystem: Filesystem) -> None:
@@ -342,6 +352,8 @@ def _warnings(scene: Scene) -> Iterator[str]:
         yield hostroot.WARNING
     if not scene.userns:
         yield "root in this container is root on the host (no <idmap>)"
+    elif _reaches_root(scene):
+        yield "the host's id 0 is in this container (see <idmap>): its files are open to it"
     if scene.host_net:
         yield (
             "no interface and no <privnet/>: the container is on the host's network"

@@ -51,6 +51,11 @@ def to_inside(ranges: Iterable[Range], outside: int) -> int | None:
     return None
 
 
+def reaches_root(ranges: Iterable[Range]) -> bool:
+    """Whether an id of the container is the host's root."""
+    return to_inside(ranges, 0) is not None
+
+
 def shift_for(ranges: Iterable[Range], owner: int) -> str:
     """How a source owned by host id ``owner`` enters the container.
 

@@ -31,9 +31,16 @@ def _rows(root: int, path: str, fields: int) -> list[list[str]]:
     return [row for row in rows if len(row) >= fields]
 
 
+#: The next one is -1, which to setresuid(2) means: stay who you are.
+_LAST_ID = 0xFFFFFFFE
+_MOST_DIGITS = 10
+
+
 def _number(text: str) -> int | None:
     digits = text[1:] if text.startswith("+") else text
-    return int(digits) if digits.isascii() and digits.isdigit() else None
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
+        return None
+    return number if (number := int(digits)) <= _LAST_ID else None
 
 
 def find_user(root: int, wanted: str) -> User:
