@@ -20,7 +20,10 @@ HELPERS = {"__init__", "states"}
 VIRSH = Path(__file__).parent.parent / "data" / "cli" / "virsh-9.0.0-commands.txt"
 
 # What is ours alone. Everything else must mean what it means in virsh.
-OURS = {"daemon", "delete", "exec", "host-validate", "logs", "new", "plan", "validate"}
+OURS = {
+    "apply", "check", "daemon", "delete", "diff", "exec", "host-validate", "import", "logs", "new",
+    "plan", "validate",
+}  # fmt: skip
 
 
 def every() -> list[Command]:

@@ -24,13 +24,14 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "schema": BASE | {"xmlmap", "model"},
     "host": PURE | {"runtime"},
     "plan": PURE | {"host"},
-    "convert": PURE,
+    "convert": PURE | {"host"},
+    "inventory": PURE,
     "images": PURE | {"host", "runtime"},
     "driver": PURE | {"host", "plan", "convert", "images", "runtime"},
     "server": PURE | {"wire", "driver", "host", "plan", "convert", "images", "runtime"},
     "daemon": PURE | {"wire", "driver", "host", "server", "runtime", "daemonize"},
     "daemonize": BASE,
-    "cli": PURE | {"wire", "host", "plan", "convert", "daemon", "daemonize"},
+    "cli": PURE | {"wire", "host", "plan", "convert", "inventory", "daemon", "daemonize"},
 }
 # Longest prefix first: which room a module stands in.
 ROOMS = (
@@ -46,6 +47,7 @@ ROOMS = (
     ("virtlxc.driver", "driver"),
     ("virtlxc.images", "images"),
     ("virtlxc.convert", "convert"),
+    ("virtlxc.inventory", "inventory"),
     ("virtlxc.plan", "plan"),
     ("virtlxc.host", "host"),
     ("virtlxc.schema", "schema"),

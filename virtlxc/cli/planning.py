@@ -60,7 +60,7 @@ def assume(domain: model.Domain, facts: StartFacts) -> tuple[StartFacts, list[st
     sources = []
     for source in facts.sources:
         if source.kind == "missing":
-            source = _as_wanted(domain, source.path)
+            source = as_wanted(domain, source.path)
             assumed.append(f"there is a {_KINDS[source.kind]} {source.path}")
         sources.append(source)
     init = facts.init
@@ -92,7 +92,7 @@ def assume(domain: model.Domain, facts: StartFacts) -> tuple[StartFacts, list[st
 _KINDS = {"dir": "folder", "file": "file", "block": "block device", "char": "device"}
 
 
-def _as_wanted(domain: model.Domain, path: str) -> Source:
+def as_wanted(domain: model.Domain, path: str) -> Source:
     """What would have to be at a path that is not there, owned by the container's root."""
     kinds = {fs.source: fs.type for fs in domain.filesystems}
     kind = {"block": "block", "file": "file", "mount": "dir"}.get(kinds.get(path, ""), "block")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from virtlxc.errors import VirtlxcError
 from virtlxc.host.facts import OLDEST_KERNEL
 from virtlxc.host.security import idmap
 from virtlxc.model import Filesystem
@@ -20,6 +21,19 @@ def check(scene: Scene) -> tuple[str, ...]:
     for refuse in _REFUSALS:
         refuse(scene)
     return tuple(_warnings(scene))
+
+
+def refusals(scene: Scene) -> tuple[VirtlxcError, ...]:
+    """Every reason why a start cannot be; when it is the host, that alone."""
+    found = []
+    for refuse in _REFUSALS:
+        try:
+            refuse(scene)
+        except VirtlxcError as error:
+            found.append(error)
+            if refuse in (_kernel, _cgroup2):
+                break
+    return tuple(found)
 
 
 def _kernel(scene: Scene) -> None:

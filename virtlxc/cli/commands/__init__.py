@@ -44,6 +44,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("checks", "host-validate plan validate"),
         ("service", "daemon"),
     )),
+    ("Inventories", "inventory", (("inventory", "apply check diff import"),)),
     ("Virtlxc itself", "virtlxc", (("shell", "cd connect echo exit help pwd quit"),)),
 )  # fmt: skip
 

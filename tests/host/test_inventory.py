@@ -1,0 +1,207 @@
+"""Inventories against a real daemon: moved in, kept as files say, and taken away again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Instance
+
+pytestmark = pytest.mark.host
+
+DOMAIN = """<domain type='lxc'>
+  <name>{name}</name>
+  <memory unit='MiB'>{memory}</memory>
+  <os><type>exe</type><init>/sbin/init</init></os>
+  <devices>
+    <filesystem type='mount'><source dir='{root}'/><target dir='/'/></filesystem>
+    <interface type='network'><source network='inner'/></interface>
+    <console type='pty'/>
+  </devices>
+</domain>
+"""
+NETWORK = """<network>
+  <name>inner</name>
+  <bridge name='vli0'/>
+  <ip address='10.77.0.1' netmask='255.255.255.0'/>
+</network>
+"""
+
+
+@pytest.fixture
+def instance() -> Iterator[Instance]:
+    made = Instance()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+class Inventory:
+    """A folder of two domains and their network."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.path = Path(instance.root, "inventory")
+        (self.path / "autostart").mkdir(parents=True)
+        (self.path / "net.xml").write_text(NETWORK)
+        for name in ("web1", "web2"):
+            self.domain(name)
+
+    def domain(self, name: str, memory: int = 64) -> None:
+        xml = DOMAIN.format(name=name, memory=memory, root=self.instance.root / "rootfs")
+        (self.path / f"{name}.xml").write_text(xml)
+
+    def definitions(self) -> dict[str, tuple[int, int]]:
+        """Inode and time of every file that the daemon and apply keep."""
+        paths = self.instance.paths
+        files = [*Path(paths.domains).rglob("*"), *Path(paths.networks).rglob("*"),
+                 Path(paths.lib, "applied.json")]  # fmt: skip
+        found = {str(one): one.lstat() for one in files}
+        return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in found.items()}
+
+
+def test_apply_from_nothing_to_pruned(instance: Instance) -> None:
+    inventory = Inventory(instance)
+    folder = str(inventory.path)
+    shown = instance.virtlxc("apply", "--dry-run", folder).ok()
+    assert f"+ network 'inner': new ({folder}/net.xml)\n+ domain 'web1': new" in shown
+    assert shown.endswith("3 new; nothing was done\n\n")
+    assert instance.domains("--all") == []
+    drift = instance.virtlxc("diff", folder)
+    assert (drift.code, drift.stdout) == (1, shown.replace("; nothing was done\n\n", "\n"))
+
+    instance.virtlxc("apply", folder).ok()
+    assert instance.domains("--all") == ["web1", "web2"]
+    before = inventory.definitions()
+    assert instance.virtlxc("apply", folder).ok() == "3 as they are\n\n"
+    assert instance.virtlxc("diff", folder).ok() == "3 as they are\n\n"
+    assert inventory.definitions() == before
+
+    inventory.domain("web1", memory=128)
+    drift = instance.virtlxc("diff", folder)
+    assert drift.code == 1
+    assert "-  <memory unit='KiB'>65536</memory>" in drift.stdout
+    assert "+  <memory unit='KiB'>131072</memory>" in drift.stdout
+    uuid = instance.virtlxc("domuuid", "web1").ok()
+    instance.virtlxc("apply", folder).ok()
+    assert instance.virtlxc("domuuid", "web1").ok() == uuid
+    changed = {path for path, what in inventory.definitions().items() if before[path] != what}
+    assert changed == {instance.paths.domain_xml("web1")}
+
+    instance.define(DOMAIN.format(name="mine", memory=64, root="/srv"))
+    (inventory.path / "web2.xml").unlink()
+    assert instance.virtlxc("apply", folder).ok() == "2 as they are\n\n"
+    assert "- domain 'web2': no longer wanted" in instance.virtlxc("diff", folder).stdout
+    instance.virtlxc("apply", "--prune", folder).ok()
+    assert instance.domains("--all") == ["mine", "web1"]
+
+
+def test_what_is_marked_is_started_and_not_pruned_while_it_runs(instance: Instance) -> None:
+    instance.busybox()
+    inventory = Inventory(instance)
+    folder = str(inventory.path)
+    (inventory.path / "autostart" / "web1.xml").symlink_to("../web1.xml")
+    done = instance.virtlxc("apply", "--start", folder).ok()
+    assert done.endswith("> domain 'web1': started\n3 new\n\n")
+    assert instance.domains() == ["web1"]
+    assert "enable" in instance.virtlxc("dominfo", "web1").ok()
+    assert instance.virtlxc("apply", "--start", folder).ok() == "3 as they are\n\n"
+    (inventory.path / "web1.xml").unlink()
+    pruned = instance.virtlxc("apply", "--prune", folder)
+    assert pruned.code == 1
+    assert "it is running (first: virtlxc shutdown web1)" in pruned.stderr
+    assert instance.domains() == ["web1"]
+
+
+def test_the_first_error_stops_or_does_not(instance: Instance) -> None:
+    inventory = Inventory(instance)
+    folder = str(inventory.path)
+    (inventory.path / "bad.xml").write_text("<domain type='lxc'><name>bad</name></domain>")
+    stopped = instance.virtlxc("apply", folder)
+    assert (stopped.code, stopped.stdout.strip()) == (1, "")
+    assert "bad.xml: " in stopped.stderr
+    assert instance.domains("--all") == []
+    went_on = instance.virtlxc("apply", "--keep-going", "--prune", folder)
+    assert went_on.code == 1
+    assert "nothing is removed" in went_on.stderr
+    assert instance.domains("--all") == ["web1", "web2"]
+    # The same name under another UUID is another domain's.
+    text = (inventory.path / "web1.xml").read_text()
+    uuid = "<uuid>11111111-2222-4333-8444-555555555555</uuid>"
+    (inventory.path / "bad.xml").unlink()
+    (inventory.path / "web1.xml").write_text(text.replace("<memory", f"{uuid}<memory"))
+    refused = instance.virtlxc("apply", folder)
+    assert "there is a domain 'web1' with another uuid" in refused.stderr
+
+
+LIBVIRT_DOMAIN = """<!--
+WARNING: THIS IS AN AUTO-GENERATED FILE.
+-->
+<domain type='lxc'>
+  <name>old1</name>
+  <uuid>8369f1ac-7e46-e869-4ca5-759d51478066</uuid>
+  <metadata><x:note xmlns:x="urn:x">  kept <x:b/> </x:note></metadata>
+  <memory unit='KiB'>65536</memory>
+  <os><type arch='x86_64'>exe</type><init>/sbin/init</init></os>
+  <mystery depth='7'/>
+  <devices>
+    <filesystem type='mount'><source dir='/srv/old1'/><target dir='/'/></filesystem>
+    <interface type='bridge'><mac address='00:17:3e:9f:33:f7'/><source bridge='br0'/></interface>
+  </devices>
+</domain>
+"""
+
+
+def test_import_from_libvirt_and_back(instance: Instance) -> None:
+    etc = instance.root / "libvirt"
+    for folder in ("lxc/autostart", "qemu/networks/autostart", "hooks"):
+        (etc / folder).mkdir(parents=True)
+    (etc / "lxc/old1.xml").write_text(LIBVIRT_DOMAIN)
+    (etc / "lxc/autostart/old1.xml").symlink_to(etc / "lxc/old1.xml")
+    (etc / "qemu/networks/inner.xml").write_text(NETWORK)
+    (etc / "qemu/vm.xml").write_text("<domain type='kvm'/>")
+    (etc / "hooks/lxc").write_text("#!/bin/sh\n")
+    (etc / "hooks/lxc").chmod(0o755)
+    instance.define(DOMAIN.format(name="mine", memory=64, root="/srv"))
+
+    only_shown = instance.virtlxc("import", "--from", str(etc), "--dry-run")
+    assert "2 new; nothing was done" in only_shown.ok()
+    assert instance.domains("--all") == ["mine"]
+    done = instance.virtlxc("import", "--from", str(etc))
+    assert done.code == 0
+    assert f"libvirt's hook {etc}/hooks/lxc is not run by virtlxc" in done.stderr
+    xml = instance.virtlxc("dumpxml", "old1").ok()
+    for kept in (
+        "8369f1ac-7e46-e869-4ca5-759d51478066",
+        "00:17:3e:9f:33:f7",
+        "<mystery depth='7'/>",
+        '<x:note xmlns:x="urn:x">  kept <x:b/> </x:note>',
+    ):
+        assert kept in xml
+    assert instance.domains("--all", "--autostart") == ["old1"]
+    assert "inner" in instance.virtlxc("net-list", "--all", "--name").ok().split()
+    assert instance.virtlxc("import", "--from", str(etc)).ok().startswith("nothing\n")
+
+    instance.virtlxc("import", "--undo").ok()
+    assert instance.domains("--all") == ["mine"]
+    assert instance.virtlxc("net-list", "--all", "--name").ok().split() == ["default"]
+    record = json.loads(Path(instance.paths.lib, "imported.json").read_text())
+    assert record["objects"] == []
+
+
+def test_check_needs_no_root(instance: Instance, tmp_path: Path) -> None:
+    folder = instance.root / "inventory"
+    folder.mkdir()
+    hidden = instance.root / "hidden"
+    instance.busybox("hidden/root")
+    hidden.chmod(0o700)
+    xml = DOMAIN.format(name="web1", memory=64, root=hidden / "root")
+    (folder / "web1.xml").write_text(xml.replace("network='inner'", "network='default'"))
+    found = instance.virtlxc("check", str(folder), user=65534)
+    assert found.code == 0, found.stdout
+    assert found.stdout.startswith("1 run as they are, 0 run with differences, 0 cannot\n")
+    assert "could not be seen" in found.stdout
