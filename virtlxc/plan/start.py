@@ -67,6 +67,9 @@ def _steps(scene: Scene) -> Iterator[Step]:
         yield from _born_in_namespaces(scene)
     yield namespaces.make_cgroup(scene)
     yield process.init(scene)
+    yield from _mounts(scene)
+    if not namespaces.joins_before_user(scene):
+        yield from _link(scene)
     yield from _inside(scene)
     if scene.options.paused:
         yield cgroups.freeze(scene)
@@ -98,7 +101,6 @@ def _born_in_namespaces(scene: Scene) -> Iterator[Step]:
     """The quick way: one clone makes all namespaces but cgroup, which wants it in its groups."""
     if scene.userns:
         yield from _map(scene)
-    yield from _link(scene)
     yield from cgroups.enter_v1(scene)
     yield from namespaces.join_shared(scene)
     if scene.userns:
@@ -131,8 +133,11 @@ def _link(scene: Scene) -> Iterator[Step]:
     yield from network.make(scene)
 
 
-def _inside(scene: Scene) -> Iterator[Step]:
-    """Init, from its first instruction to the guest's program."""
+def _mounts(scene: Scene) -> Iterator[Step]:
+    """Init, from its first instruction to its own root.
+
+    The controller makes the links meanwhile, see ``runtime.perform``: they come next.
+    """
     yield mounts.private(scene)
     yield mounts.attach_root(scene)
     yield from hostroot.attach(scene)
@@ -147,6 +152,10 @@ def _inside(scene: Scene) -> Iterator[Step]:
     yield from mounts.additions(scene)
     yield from hostroot.close(scene)
     yield mounts.pivot(scene)
+
+
+def _inside(scene: Scene) -> Iterator[Step]:
+    """Init, from its own root to the guest's program."""
     yield from network.configure(scene)
     yield from process.identity(scene)
     yield from process.rights(scene)

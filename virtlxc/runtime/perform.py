@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PACKET = 65536
+#: Operations of the controller that look at nothing which stage or init do once they run: a segment
+#: of these alone is performed while they are at work, not after. (A veth pair takes 2 ms.)
+_AHEAD = frozenset(("open-ns", "link-veth", "address", "route"))
 
 
 def run_step(ctx: Context, step: dict[str, Any]) -> None:
@@ -194,6 +197,7 @@ class Conductor:
         self._early: dict[str, Any] | None = None
         self._handed = keys_of(steps)
         self._known: dict[str, int] = {}
+        self._ahead = -1
 
     def conduct(self) -> None:
         """Perform all steps; returns when init's program runs. Raises Failed or ProtocolError."""
@@ -206,14 +210,33 @@ class Conductor:
             if side == "daemon":
                 self.done = last
             elif side == "controller":
-                forked_last = self._own(first, last)
-                if ctx.channel is not None and not forked_last and phase < last_of_init:
-                    self._announce(ctx.channel, phase)
+                if phase != self._ahead:
+                    self._segment(phase, first, last, last_of_init)
+                self._go_ahead(parts, phase, last_of_init)
             else:
                 self.done = last
                 self._await(phase, side)
                 if phase == last_of_init:
                     self._await_exec()
+
+    def _segment(self, phase: int, first: int, last: int, last_of_init: int) -> None:
+        forked_last = self._own(first, last)
+        if self.ctx.channel is not None and not forked_last and phase < last_of_init:
+            self._announce(self.ctx.channel, phase)
+
+    def _go_ahead(self, parts: list[tuple[str, int, int]], phase: int, last_of_init: int) -> None:
+        """Perform the controller's next segment now, if it needs not to wait for its turn.
+
+        Its announcement waits in the socket until stage or init come to ask for it.
+        """
+        following = (i for i in range(phase + 1, last_of_init) if parts[i][0] == "controller")
+        number = next(following, -1)
+        if number < 0 or self.ctx.channel is None:
+            return
+        _, first, last = parts[number]
+        if all(step["op"] in _AHEAD for step in self.steps[first:last]):
+            self._ahead = number
+            self._segment(number, first, last, last_of_init)
 
     def _own(self, first: int, last: int) -> bool:
         """Perform a segment of the controller; True if its last step forked the stage.
@@ -241,9 +264,9 @@ class Conductor:
         try:
             announce(channel, phase, fresh)
         except OSError:
-            packet = _packet(channel)
-            if packet and "failed" in (data := parse(packet)):
-                raise Failed.from_json(data["failed"]) from None
+            while packet := _packet(channel):
+                if "failed" in (data := parse(packet)):
+                    raise Failed.from_json(data["failed"]) from None
             raise Failed("stage", "", 0, "", "stage or init was killed during the start") from None
 
     def _await(self, phase: int, side: str) -> None:
@@ -256,7 +279,7 @@ class Conductor:
             raise ProtocolError(f"waited for phase {phase} of {side}, got {data!r}")
         if "init" in data:
             pid = int(data["init"])
-            self.ctx.pids["init"] = pid or self.ctx.pids.pop("stage")
+            self.ctx.pids["init"] = pid or self.ctx.pids["stage"]
 
     def _receive(self, side: str) -> dict[str, Any]:
         channel = self.ctx.channel
