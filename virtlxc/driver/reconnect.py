@@ -87,7 +87,7 @@ def _take(core: Core, found: View) -> None:
             return
         if view.run.autodestroy:
             # Its connection was with the daemon that has gone.
-            kill_run(view.run, view.name)
+            kill_run(view.run)
             endings.ended(core, entry, ticket, destroying=True)
             return
         folder = core.paths.domain_run(view.uuid)
@@ -158,4 +158,3 @@ def _autostart_one(core: Core, entry: Entry) -> None:
         log.error("autostart: %s", error.message)
     except Exception:
         log.exception("autostart of domain '%s' failed", entry.view.name)
-

@@ -134,7 +134,7 @@ def _save_or_kill(core: Core, view: View, run: Run) -> None:
     try:
         save(core, view)
     except BaseException:
-        kill_run(run, view.name)
+        kill_run(run)
         raise
 
 

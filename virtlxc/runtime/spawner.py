@@ -25,6 +25,8 @@ def main(fd: int) -> None:
     warm_up()
     # Ignored, so that the kernel reaps: no child of ours is ever waited for here.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # The orphans of a controller that was killed are reaped here as well.
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     controller.take_signals()
     os.umask(0)
     gc.collect()
