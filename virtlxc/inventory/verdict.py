@@ -19,7 +19,7 @@ _TITLES = {
 MACHINES = "for virtual machines"
 _ANYTHING = "..."
 # The domain's name, and the name of its card, are no part of a cause.
-_PREFIX = re.compile(r"cannot start domain '.*?': (attach \S+ to its bridge: )?", re.DOTALL)
+_PREFIX = re.compile(r"(cannot start )?domain '.*?': (attach \S+ to its bridge: )?", re.DOTALL)
 _LINE = re.compile(r"^line (\d+): ")
 _NUMBER = re.compile(r"\[\d+\]")
 
@@ -67,7 +67,8 @@ def cannot(message: str, line: int = 0, specific: Iterable[str] = ()) -> Finding
 
     Longer texts win, so that a path is not cut by one that it begins with.
     """
-    cause = _PREFIX.sub("", message, count=1)
+    prefix = _PREFIX.match(message)
+    cause = message[prefix.end() :] if prefix else message
     details = [f"line {line}"] if line else []
     found = _LINE.match(cause)
     if found:
