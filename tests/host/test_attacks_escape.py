@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.harness import Instance
@@ -76,6 +79,10 @@ def test_no_root_file_system_shows_none_of_the_hosts_data(instance: Instance, id
         "test -s /etc/shadow && echo ESCAPED to /etc/shadow\n"
         "for path in /root /home /var/lib /etc/ssh; do\n"
         'test -z "$(ls -A $path)" || echo ESCAPED to $path; done\n'
+        "find /etc -xdev ! -type d ! -type l ! -perm -004 -size +0 2>/dev/null"
+        " | sed s/^/ESCAPED:/\n"
+        "find / /etc -maxdepth 3 -xdev \\( -type s -o -type p -o -type b \\) 2>/dev/null"
+        " | grep -v -e ^/run -e ^/tmp -e ^/dev -e ^/proc | sed s/^/ESCAPED:/\n"
         "touch /etc/written && rm /etc/written && echo ESCAPED: /etc is writable\n"
         "grep CapBnd /proc/self/status; echo done",
     )
@@ -98,3 +105,91 @@ def test_a_working_directory_never_leads_through_a_descriptor(instance: Instance
         instance.virtlxc("exec", "calm", "--cwd", path, "--", "pwd").failed()
     with pytest.raises(AssertionError, match="/magic: Too many levels of symbolic links"):
         define(instance, "cwd", folder(root, "/"), idmap=False, initdir="/magic")
+
+
+#: Each line must fail inside a user namespace. What follows ``umount`` is tried without the cover.
+ATTACKS = """\
+echo x >/proc/sys/kernel/core_pattern
+echo x >/proc/sys/kernel/modprobe
+echo h >/proc/sysrq-trigger
+echo 3 >/proc/sys/vm/drop_caches
+echo -1000 >/proc/1/oom_score_adj
+umount /proc/sys/net /proc/sys 2>/dev/null; echo x >/proc/sys/kernel/core_pattern
+mount -o remount,rw /sys; echo x >/sys/kernel/uevent_helper
+mount -o remount,rw,bind /sys; echo mem >/sys/power/state
+head -c 1 /proc/kcore
+head -c 1 /proc/kmsg
+dmesg
+mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk
+mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem
+mknod /dev/kmsg c 1 11 && head -c 1 /dev/kmsg
+echo 0 >/sys/fs/cgroup/../cgroup.procs
+echo max >/sys/fs/cgroup/memory.max
+echo max >/sys/fs/cgroup/pids.max
+echo 1 >/sys/fs/cgroup/cgroup.kill
+mount -t cgroup -o memory none /mnt && echo x >/mnt/release_agent
+mount -t cgroup2 none /mnt && test -e /mnt/machine
+mount -t debugfs none /mnt
+mount -t securityfs none /mnt
+mount -t ext4 /dev/vda /mnt
+ls /proc/1/root/../../etc/virtlxc
+chroot /proc/1/root/.. test -e /etc/debian_version
+"""
+
+
+def test_attacks_from_inside_fail(instance: Instance) -> None:
+    root = instance.busybox()
+    (root / "mnt").mkdir()
+    (root / "bin/self").write_text("#!/proc/self/exe\n")
+    (root / "bin/self").chmod(0o755)
+    define(instance, "evil", folder(root, "/"), idmap=True)
+    files = [Path(f"/proc/sys/kernel/{name}") for name in ("core_pattern", "modprobe", "hostname")]
+    files = [file for file in files if file.exists()]
+    before = [file.read_text() for file in files]
+    lines = ATTACKS.splitlines()
+    script = "\n".join(f"( {line} ) >/dev/null 2>&1 && echo SUCCEEDED: '{line}'" for line in lines)
+    shown = inside(instance, "evil", f"{script}\necho done")
+    assert shown == "done\n", shown
+    assert [file.read_text() for file in files] == before
+    descriptors = inside(instance, "evil", "cd /proc/1/fd; echo *; cd /proc/self/fd; echo *")
+    # 3 is the shell's own, which reads the folder.
+    assert descriptors == "0 1 2\n0 1 2 3\n", "nothing of ours is open in init or in a program"
+    instance.virtlxc("exec", "evil", "--", "/bin/self").failed()
+    # What we open of the guest's is opened without waiting, and only what it has to be.
+    inside(instance, "evil", "rm /etc/passwd; mkfifo /etc/passwd /dev/initctl; mkdir -p /run\n")
+    (root / "run/initctl").symlink_to("/dev/console")
+    refused = instance.virtlxc("exec", "evil", "--user", "root", "--", "id", timeout=10).failed()
+    assert "has no user 'root'" in refused
+    instance.virtlxc("shutdown", "evil", timeout=10).failed()
+    inside(instance, "evil", "umount /dev/pts; umount -l /dev/pts; mkfifo /dev/pts/ptmx\n")
+    instance.virtlxc("exec", "evil", "--tty", "--", "id", timeout=10).failed()
+
+
+def test_others_on_the_host_see_and_open_nothing(instance: Instance) -> None:
+    define(instance, "seen", folder(instance.busybox(), "/"), idmap=True)
+    instance.virtlxc("--readonly", "console", "seen", user=65534).failed()
+    for words in (("logs", "seen"), ("exec", "seen", "id"), ("destroy", "seen")):
+        refused = instance.virtlxc("--readonly", *words, user=65534).failed()
+        assert "read only access" in refused
+    instance.virtlxc("list", user=65534).failed()
+    open_to_others = {
+        path.removeprefix(instance.paths.run)
+        for path, mode in _modes(instance.paths.run)
+        if mode & 0o006
+    }
+    assert open_to_others <= {"", "/network", "/facts.json", "/virtlxc-sock-ro"}
+    for folder_path in (instance.paths.log, f"{instance.paths.lib}/guests", instance.paths.domains):
+        assert os.stat(folder_path).st_mode & 0o077 == 0, folder_path
+
+
+def _modes(top: str) -> list[tuple[str, int]]:
+    """Paths below ``top`` that others can reach, with their modes."""
+    found = []
+    for path, folders, names in os.walk(top):
+        mode = os.stat(path).st_mode
+        found.append((path, mode))
+        if not mode & 0o001:
+            folders.clear()
+            continue
+        found += [(f"{path}/{name}", os.lstat(f"{path}/{name}").st_mode) for name in names]
+    return found

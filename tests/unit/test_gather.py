@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,12 @@ def test_the_hosts_root() -> None:
 
 def test_the_type_of_a_file_system() -> None:
     assert gather.look("/proc").fstype == "proc"
+
+
+def test_secrets_of_the_host_are_what_others_may_not_read() -> None:
+    found = start_facts(domain(filesystems=())).host_root.secrets
+    assert "/etc/passwd" not in found and "/etc" not in found
+    for path in found:
+        mode = Path(path).lstat().st_mode
+        assert mode & 0o005 != 0o005 or stat.S_ISSOCK(mode) or stat.S_ISFIFO(mode), path
+        assert not any(path.startswith(other + "/") for other in found), "the folder stands for it"

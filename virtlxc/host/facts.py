@@ -194,11 +194,13 @@ class HostRoot:
     """The host's own root, for a domain that has none.
 
     ``mounts`` are the mount points below /usr, /etc and /opt, parents first; ``covered`` the
-    folders of data that such a domain must not see.
+    folders of data that such a domain must not see; ``secrets`` what only root and groups may
+    read, and what others listen to.
     """
 
     mounts: tuple[str, ...] = ()
     covered: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -256,7 +256,37 @@ def _host_root() -> HostRoot:
         if any(point == tree or point.startswith(tree + "/") for tree in _PROGRAM_TREES)
     )
     covered = [*_folders("/", _NO_DATA), *_folders("/var", _NO_DATA_VAR)]
-    return HostRoot(mounts=tuple(mounts), covered=tuple(covered))
+    return HostRoot(mounts=tuple(mounts), covered=tuple(covered), secrets=tuple(_secrets()))
+
+
+def _secrets() -> Iterator[str]:
+    """In / and /etc: what not everybody may read, and sockets and FIFOs, which no mount protects.
+
+    A folder that is one stands for all in it.
+    """
+    top = [entry for entry in _entries("/") if not entry.is_dir(follow_symlinks=False)]
+    pending = [*top, *_entries("/etc")]
+    while pending:
+        entry = pending.pop()
+        try:
+            mode = entry.stat(follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            continue
+        if stat.S_ISLNK(mode):
+            continue
+        wanted = 0o005 if stat.S_ISDIR(mode) else 0o004
+        if mode & wanted != wanted or stat.S_ISSOCK(mode) or stat.S_ISFIFO(mode):
+            yield entry.path
+        elif stat.S_ISDIR(mode):
+            pending += _entries(entry.path)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name, reverse=True)
+    except OSError:
+        return []
 
 
 def _folders(parent: str, besides: frozenset[str]) -> list[str]:

@@ -157,7 +157,8 @@ def _covered(scene: Scene) -> list[str]:
 
 def _hidden(scene: Scene) -> list[str]:
     opened = _with_targets(scene)
-    return [*(path for path in _covered(scene) if path not in opened), *SECRETS]
+    found = dict.fromkeys((*_covered(scene), *SECRETS, *scene.start.host_root.secrets))
+    return [path for path in found if path not in opened]
 
 
 def _with_targets(scene: Scene) -> list[str]:
