@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from virtlxc.daemon import OneLine
+from virtlxc.errors import VirtlxcError
+from virtlxc.model.network_document import parse_network
 from virtlxc.runtime.ops.context import StepError
 from virtlxc.runtime.ops.users import find_groups, find_user
 
@@ -42,3 +44,40 @@ def test_ids_that_cannot_be_are_no_users(tmp_path: Path, number: str) -> None:
                 find_groups(root, user, wanted)
     finally:
         os.close(root)
+
+
+NETWORK = """\
+<network>
+  <name>lab{0}</name>
+  <domain name='lab.test{1}'/>
+  <dns>
+    <forwarder domain='corp{2}' addr='10.0.0.53'/>
+    <txt name='text{3}' value='value{4}'/>
+    <srv service='ldap{5}' protocol='tcp{6}' domain='corp{7}' target='host{8}' port='389'/>
+    <host ip='10.0.0.9'><hostname>nine{9}</hostname></host>
+  </dns>
+  <ip address='10.0.0.1' netmask='255.255.255.0'>
+    <tftp root='/srv/tftp{10}'/>
+    <dhcp>
+      <range start='10.0.0.2' end='10.0.0.99'/>
+      <host mac='52:54:00:00:00:01' name='one{11}' ip='10.0.0.5'/>
+      <host id='aa{12}' name='two' ip='10.0.0.6'/>
+      <bootp file='boot{13}'/>
+    </dhcp>
+  </ip>
+</network>"""
+PLACES = 14
+
+
+def test_the_network_document_is_right_without_attacks() -> None:
+    assert parse_network(NETWORK.format(*[""] * PLACES)).name == "lab"
+
+
+@pytest.mark.parametrize("place", range(PLACES))
+@pytest.mark.parametrize("sign", ["&#10;", "&#13;", "&#x85;"])
+def test_a_network_cannot_write_lines_of_dnsmasqs_configuration(place: int, sign: str) -> None:
+    """dhcp-script would be run by root."""
+    texts = ["" for _ in range(PLACES)]
+    texts[place] = f"{sign}dhcp-script=/bin/evil"
+    with pytest.raises(VirtlxcError):
+        parse_network(NETWORK.format(*texts))

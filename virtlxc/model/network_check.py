@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.model.network import DhcpHost, Network, NetworkIp
 
 MOST_NAME_BYTES = 200
+
+_FREE = frozenset({"metadata", "kept"})
+"""What only people, or nobody here, reads."""
 
 
 def check_network(network: Network) -> None:
@@ -27,6 +32,10 @@ def _short(name: str) -> str:
 def problems(network: Network) -> Iterator[str]:
     """All contradictions, in words."""
     yield from _name_problems(network.name)
+    for text in _texts(network):
+        if any(unicodedata.category(sign) == "Cc" for sign in text):
+            # Each would begin a line of its own in dnsmasq's files.
+            yield f"{text!a} has a control character; remove it"
     if network.own_bridge:
         yield from _forward_problems(network)
     else:
@@ -40,6 +49,19 @@ def problems(network: Network) -> Iterator[str]:
     for ip in network.ips:
         yield from (f"<ip address='{ip.address}'>: {problem}" for problem in _ip_problems(ip))
     yield from _route_problems(network)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a network that means something to a program."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _texts(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            if field.name not in _FREE:
+                yield from _texts(getattr(value, field.name))
 
 
 def _name_problems(name: str) -> Iterator[str]:
