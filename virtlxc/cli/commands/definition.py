@@ -96,14 +96,14 @@ def _domrename(session: Session, args: Args) -> None:
 
 
 def _from_native(session: Session, args: Args) -> str:
-    form, path = args["format"], args["config"]
-    xml: str = session.call(
-        "CONNECT_DOMAIN_XML_FROM_NATIVE", nativeFormat=form, nativeConfig=read_text(path)
-    )["domainXml"]
-    return xml
+    from virtlxc.cli.converting import from_native
+
+    return from_native(session, args["format"], args["config"])
 
 
 def _to_native(session: Session, args: Args) -> str:
+    from virtlxc.cli.converting import to_native
+
     form, path = args["format"], args.get("xml")
     if "domain" in args:
         ref = domain(session, args)
@@ -114,10 +114,7 @@ def _to_native(session: Session, args: Args) -> str:
         xml = read_text(path)
     else:
         raise Failed("need either domain or domain XML")
-    text: str = session.call(
-        "CONNECT_DOMAIN_XML_TO_NATIVE", nativeFormat=form, domainXml=xml
-    )["nativeConfig"]
-    return text
+    return to_native(session, form, xml)
 
 
 def _as_it_is(data: str, args: Args, quiet: bool) -> str:
@@ -174,20 +171,22 @@ COMMANDS = rows(
     ),
     Command(
         "domxml-from-native",
-        "domain XML from another program's configuration",
-        word("format", "lxc-tools"),
+        "domain XML from another program's configuration; needs no root and no daemon",
+        word("format", "lxc-tools, or oci for a bundle or its config.json"),
         word("config", "the file to convert", complete="files"),
         read=_from_native,
         show=_as_it_is,
+        connects=False,
     ),
     Command(
         "domxml-to-native",
         "another program's configuration from domain XML",
-        word("format", "the format to write"),
+        word("format", "lxc-tools"),
         text("domain", "name, id or UUID", complete="domains"),
-        text("xml", "a file with domain XML", complete="files"),
+        text("xml", "a file with domain XML; needs no root and no daemon", complete="files"),
         read=_to_native,
         show=_as_it_is,
+        connects=False,
         excludes=(("domain", "xml"),),
     ),
 )

@@ -1,0 +1,195 @@
+"""Whole configurations: golden files, the way back, includes, and what is refused."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli_tool import run
+from tests.unit.domains import EXAMPLES
+from virtlxc import model
+from virtlxc.convert import Converted, Disk, read_native, write_native
+from virtlxc.convert.lxc.keys import KEYS
+from virtlxc.errors import VirtlxcError
+from virtlxc.model import format_domain, parse_domain
+from virtlxc.rpc.handlers import native
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+CONFIGS = [path for path in sorted((DATA / "lxc-config").glob("*.conf")) if path.stem != "common"]
+BUNDLES = sorted((DATA / "oci").glob("*/config.json"))
+BASE = "lxc.uts.name = base\nlxc.rootfs.path = /srv/base\n"
+
+
+class Beside(Disk):
+    """Includes are named without a folder: the tests' own."""
+
+    def text(self, path: str) -> str:
+        return super().text(str(DATA / "lxc-config" / path))
+
+
+class Files:
+    """Files that are in no folder, and one folder."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.files = files
+
+    def text(self, path: str) -> str:
+        try:
+            return self.files[path]
+        except KeyError:
+            raise FileNotFoundError(2, "No such file or directory", path) from None
+
+    def folder(self, path: str) -> list[str] | None:
+        inside = [name for name in self.files if name.startswith(path.rstrip("/") + "/")]
+        return sorted(name.rpartition("/")[2] for name in inside) or None
+
+
+def converted(path: Path) -> Converted:
+    return read_native("lxc-tools", path.read_text(), file=path.name, files=Beside())
+
+
+def lxc(text: str, files: Mapping[str, str] | None = None) -> Converted:
+    return read_native("lxc-tools", text, file="config", files=Files(files or {}))
+
+
+def report(found: Converted) -> str:
+    return format_domain(found.domain) + "".join(f"{note}\n" for note in found.notes)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_from_lxc(path: Path, golden: Callable[[str, str], None]) -> None:
+    found = converted(path)
+    golden(f"lxc-config/{path.stem}.out", report(found))
+    model.check(found.domain)
+    assert parse_domain(format_domain(found.domain)) == found.domain
+
+
+@pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.parent.name)
+def test_from_oci(path: Path, golden: Callable[[str, str], None]) -> None:
+    found = read_native("oci", path.read_text(), file=f"/bundles/{path.parent.name}/config.json")
+    golden(f"oci/{path.parent.name}.out", report(found))
+    model.check(found.domain)
+    assert parse_domain(format_domain(found.domain)) == found.domain
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_there_and_back(path: Path, golden: Callable[[str, str], None]) -> None:
+    first = converted(path).domain
+    written = write_native("lxc-tools", first)
+    golden(f"lxc-config/{path.stem}.back", written.text)
+    back = lxc(written.text)
+    assert back.notes == ()
+    # cgroup v2's weights are coarser than v1's shares: 512 and 511 are the same weight.
+    assert write_native("lxc-tools", back.domain).text == written.text
+    if path.stem != "old":
+        assert back.domain == first
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_what_examples_become_is_read_again(path: Path) -> None:
+    written = write_native("lxc-tools", parse_domain(path.read_text()))
+    back = lxc(written.text)
+    assert {note.key for note in back.notes} <= {"lxc.rootfs.path"}
+    assert write_native("lxc-tools", back.domain).text == written.text
+
+
+def test_includes_stand_in_their_place() -> None:
+    files = {"/a": "lxc.tty.max = 3\nlxc.hook.start = x", "/d/2.conf": "lxc.arch = s390x",
+             "/d/1.conf": "lxc.arch = ppc", "/d/note.txt": "lxc.arch = arm64"}  # fmt: skip
+    found = lxc(f"lxc.tty.max = 1\n{BASE}lxc.include = /a\nlxc.include = /d\n", files)
+    assert len(found.domain.consoles) == 3
+    assert found.domain.os.arch == "s390x"
+    assert [(note.file, note.line) for note in found.notes] == [("/a", 2)]
+
+
+def test_a_missing_include_is_named_and_a_loop_refused() -> None:
+    found = lxc(f"{BASE}lxc.include = /gone\n")
+    assert "config:3: lxc.include: '/gone' is not included" in str(found.notes[0])
+    with pytest.raises(VirtlxcError, match=r"/a:1: lxc.include: '/a' includes itself"):
+        lxc("lxc.include = /a\n", {"/a": "lxc.include = /a\n"})
+
+
+def test_an_empty_value_takes_back() -> None:
+    text = (
+        "lxc.cap.drop = mknod\nlxc.cap.drop =\nlxc.net.0.type = veth\nlxc.net =\n"
+        "lxc.hook.start = /x\nlxc.hook =\nlxc.cap.drop = kill\nlxc.tty.max = 5\nlxc.tty =\n"
+    )
+    found = lxc(BASE + text)
+    assert found.notes == ()
+    assert found.domain.features.caps == (("kill", "off"),)
+    assert found.domain.interfaces == ()
+    assert len(found.domain.consoles) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    (
+        ("lxc.idmap = u 0 1", "is not like u 0 100000 65536"),
+        ("lxc.tty.max = many", "is not a number"),
+        ("lxc.cap.drop = fly", "no capability 'fly'"),
+        ("lxc.cgroup2.memory.max = lots", "is no size"),
+        ("lxc.net.0.ipv4.address = here", "is no address"),
+        ("lxc.rootfs.path = rbd:pool/web", "cannot be converted"),
+        ("lxc.mount.entry = one", "is not like /data"),
+        ("lxc.arch", "has no '='"),
+    ),
+)
+def test_what_lxc_refuses_is_refused_with_its_place(line: str, message: str) -> None:
+    with pytest.raises(VirtlxcError, match=f"config:3: .*{message}"):
+        lxc(f"{BASE}{line}\n")
+
+
+def test_garbage_never_ends_in_our_own_bug() -> None:
+    chance = random.Random(7)
+    names = [name.replace("*", "0") for row in KEYS for name in row.names]
+    words = ["1", "u", "veth", "/a", "a:b", "max", "=", ",", "'", '"', "-1", "8:0", "ro", "tmpfs"]
+    for _ in range(3000):
+        lines = []
+        for _ in range(chance.randint(1, 5)):
+            value = "".join(
+                chance.choice([*words, " ", chance.choice(string.printable.strip())])
+                for _ in range(chance.randint(1, 6))
+            )
+            lines.append(f"{chance.choice(names)} = {value}\n")
+        try:
+            lxc(BASE + "".join(lines))
+        except VirtlxcError as error:
+            assert "config:" in error.message
+
+
+def test_commands_work_without_a_daemon(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(f"{BASE}lxc.hook.start = /x\n")
+    ran = run(["domxml-from-native", "lxc-tools", str(config)])
+    assert (ran.code, ran.err.count("warning: ")) == (0, 1)
+    assert f"warning: {config}:3: lxc.hook.start: " in ran.err
+    xml = tmp_path / "base.xml"
+    xml.write_text(ran.out)
+    back = run(["domxml-to-native", "lxc-tools", "--xml", str(xml)])
+    assert back.code == 0
+    assert back.out.startswith("lxc.uts.name = base\n")
+    bundle = run(["domxml-from-native", "--format", "oci", "--config", str(DATA / "oci" / "web")])
+    assert (bundle.code, "<name>web</name>" in bundle.out) == (0, True)
+    unknown = run(["domxml-from-native", "nonsense", str(config)])
+    assert (unknown.code, "unsupported config type nonsense" in unknown.err) == (1, True)
+
+
+def test_the_wire_reads_nothing_and_tells_in_comments() -> None:
+    call: object = None
+    xml = native.connect_domain_xml_from_native(
+        call,
+        "lxc-tools",
+        f"{BASE}lxc.include = {CONFIGS[0]}\nlxc.hook.start = a---b\n",
+        0,  # type: ignore[arg-type]
+    )
+    assert f"3: lxc.include: '{CONFIGS[0]}' is not included" in xml
+    assert "4: lxc.hook.start: 'a- - -b'" in xml
+    assert parse_domain(xml).name == "base"
+    text = native.connect_domain_xml_to_native(call, "lxc-tools", xml, 0)  # type: ignore[arg-type]
+    assert lxc(text).domain == parse_domain(xml)
+    with pytest.raises(VirtlxcError, match="unsupported config type oci"):
+        native.connect_domain_xml_from_native(call, "oci", "{}", 0)  # type: ignore[arg-type]
