@@ -24,6 +24,8 @@ from virtlxc.model.complete import MAC_PREFIX
 ACTIVE, INACTIVE, PERSISTENT = 1, 2, 4
 DOMAIN_AUTOSTARTS, NETWORK_AUTOSTARTS, NETWORK_ACTIVE = 1 << 10, 1 << 4, 2
 SECURE, INACTIVE_DOMAIN, INACTIVE_NETWORK = 1, 2, 1
+# In a warning that many domains have in common.
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,19 +273,26 @@ def _each(
 ) -> list[Change]:
     """Defines or removes one after the other."""
 
+    warnings: dict[str, list[str]] = {}
+
     def work(change: Change) -> None:
         if change.conflict:
             raise Failed(f"{change.title} ({change.file}): {change.conflict}")
         if change.action == REMOVE:
             daemon.remove(change)
         elif change.alters:
-            session.warn(*(f"{change.title}: {text}" for text in daemon.alter(change)))
+            for text in daemon.alter(change):
+                warnings.setdefault(text, []).append(change.title)
         else:
             return
         if session.options.output == "text":
             session.remark(planning.shown(change))
 
-    return _carefully(session, some, work, keep_going)
+    bad = _carefully(session, some, work, keep_going)
+    for text, titles in warnings.items():
+        more = f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else ""
+        session.warn(f"{', '.join(titles[:MOST_NAMED])}{more}: {text}")
+    return bad
 
 
 def _starts(

@@ -30,7 +30,7 @@ class Present:
 class Change:
     """One object, and what happens to it.
 
-    ``xml`` is what to define ('' for a removal), ``old`` what is there ('' for nothing).
+    ``xml`` is what to define and ``old`` what is there; '' where there is nothing, or no change.
     ``autostart`` is what to set, None when it is right already or nobody's concern; ``starts``:
     whether the inventory wants it to run. ``conflict`` says why it cannot be done, '' if it can.
     """
@@ -73,9 +73,10 @@ def changes(
         there = by_name.get((document.kind, document.name))
         have = read_value(there.xml) if there else None
         value = settled(document.value, have, new_uuid=new_uuid, new_mac=new_mac)
-        xml = format_value(value)
-        # Both are written by the same code: what the daemon's version wrote otherwise is no change.
-        old = format_value(have) if have is not None else ""
+        xml = old = ""
+        if value != have:
+            # Both written by the same code: what another version wrote otherwise is no change.
+            xml, old = format_value(value), format_value(have) if have is not None else ""
         wish = document.autostart
         found.append(
             Change(
