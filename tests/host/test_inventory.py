@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.harness import Instance
+from tests.harness import Instance, wait_for
 
 pytestmark = pytest.mark.host
 
@@ -205,3 +206,27 @@ def test_check_needs_no_root(instance: Instance, tmp_path: Path) -> None:
     assert found.code == 0, found.stdout
     assert found.stdout.startswith("1 run as they are, 0 run with differences, 0 cannot\n")
     assert "could not be seen" in found.stdout
+
+
+def test_a_kill_at_any_moment_leaves_whole_objects_and_the_rest_can_be_done(
+    instance: Instance,
+) -> None:
+    inventory = Inventory(instance)
+    names = [f"many{at:02}" for at in range(40)]
+    for name in names:
+        inventory.domain(name)
+    folder = str(inventory.path)
+    argv = instance.argv("apply", folder)
+    applying = instance.spaces.popen(argv, env=instance.environment(), stdout=subprocess.DEVNULL)
+    wait_for("the first definitions", lambda: len(instance.domains("--all")) > 2, pause=0)
+    applying.kill()
+    applying.wait()
+    there = instance.domains("--all")
+    record = json.loads(Path(instance.paths.lib, "applied.json").read_text())
+    assert {one["name"] for one in record["objects"]} >= set(there)
+    instance.virtlxc("apply", folder).ok()
+    assert instance.virtlxc("diff", folder).ok() == "43 as they are\n\n"
+    for name in names:
+        (inventory.path / f"{name}.xml").unlink()
+    instance.virtlxc("apply", "--prune", folder).ok()
+    assert instance.domains("--all") == ["web1", "web2"]
