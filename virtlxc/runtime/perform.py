@@ -9,6 +9,7 @@ program runs: the socket is close-on-exec.
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
 import signal
@@ -171,12 +172,26 @@ def _tell(ctx: Context, failure: Failed) -> None:
 # --- controller ---------------------------------------------------------------------------------
 
 
-def _packet(channel: Socket) -> bytes:
-    """What a child says next; nothing when it is gone, though it had not read all that it got."""
+def _packet(channel: Socket, flags: int = 0) -> bytes:
+    """What a child says next; nothing when it is gone.
+
+    One that had not read all that it got is told of by an error, once, before its last words.
+    """
     try:
-        return channel.recv(_PACKET)
+        return channel.recv(_PACKET, flags)
     except ConnectionResetError:
-        return b""
+        return channel.recv(_PACKET, flags)
+
+
+def _last_words(channel: Socket) -> Failed | None:
+    """The failure that a child has told and that we have not read yet."""
+    try:
+        while packet := _packet(channel, _socket.MSG_DONTWAIT):
+            if "failed" in (data := parse(packet)):
+                return Failed.from_json(data["failed"])
+    except BlockingIOError:
+        pass
+    return None
 
 
 class Conductor:
@@ -236,7 +251,11 @@ class Conductor:
         _, first, last = parts[number]
         if all(step["op"] in _AHEAD for step in self.steps[first:last]):
             self._ahead = number
-            self._segment(number, first, last, last_of_init)
+            try:
+                self._segment(number, first, last, last_of_init)
+            except Failed as failure:
+                # It may only follow from the end of the child, who has said why.
+                raise _last_words(self.ctx.channel) or failure from None
 
     def _own(self, first: int, last: int) -> bool:
         """Perform a segment of the controller; True if its last step forked the stage.
@@ -264,10 +283,8 @@ class Conductor:
         try:
             announce(channel, phase, fresh)
         except OSError:
-            while packet := _packet(channel):
-                if "failed" in (data := parse(packet)):
-                    raise Failed.from_json(data["failed"]) from None
-            raise Failed("stage", "", 0, "", "stage or init was killed during the start") from None
+            killed = Failed("stage", "", 0, "", "stage or init was killed during the start")
+            raise _last_words(channel) or killed from None
 
     def _await(self, phase: int, side: str) -> None:
         data = self._early or self._receive(side)
