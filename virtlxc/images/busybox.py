@@ -58,11 +58,12 @@ FOLDERS = (
 )
 LINKS = (("var/run", "../run"),)
 
+# No ctrlaltdel: the console is init's controlling terminal, so Ctrl and C there is a SIGINT for
+# init, which must not boot the container again.
 INITTAB = """\
 ::sysinit:/etc/init.d/rcS
 ::askfirst:-/bin/sh
 ::restart:/sbin/init
-::ctrlaltdel:/sbin/reboot
 """
 
 RCS = """\
