@@ -66,6 +66,8 @@ def test_each_end_has_its_action() -> None:
     assert judged(clean, on_poweroff="restart").action == exits.RESTART
     assert judged(crash, on_poweroff="restart").action == exits.STOP
     assert judged(reboot, on_reboot="destroy").action == exits.STOP
+    overruled = killed(signal.SIGHUP, intent="shutdown")
+    assert judged(overruled, on_reboot="restart").action == exits.STOP
     assert judged(None, on_crash="restart").action == exits.STOP
 
 

@@ -77,8 +77,9 @@ def judge(
     signaled = report.get("how") == "signaled"
     signum = report.get("signal") if signaled else None
     success = not signaled and report.get("status") == 0
-    if signum == signal.SIGHUP:
-        # reboot(2) inside; the controller would have booted again had on_reboot said so.
+    if signum == signal.SIGHUP and intent != "shutdown":
+        # reboot(2) inside; the controller would have booted again had on_reboot said so, and
+        # had no shutdown been asked for in between.
         return _clean(f"rebooted: {status}", _ACTIONS.get(on_reboot, STOP), uptime)
     if signum == signal.SIGINT or success or intent in ("shutdown", "reboot"):
         return _clean(status, _ACTIONS.get(on_poweroff, STOP), uptime)

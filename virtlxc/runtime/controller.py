@@ -85,6 +85,8 @@ class Controller:
         self.service = Service(self)
         self.state = "starting"
         self.intent: str | None = None
+        # A shutdown was asked for while init was busy with a reboot: that boot is not wanted.
+        self.overruled = False
         self.boots = 0
         self.init = 0
         self.init_start = 0
@@ -298,6 +300,7 @@ class Controller:
         return (
             status["guest"] == "reboot"
             and self.intent != "destroy"
+            and not self.overruled
             and self._settings.on_reboot in ("restart", "rename-restart")
         )
 
@@ -321,6 +324,7 @@ class Controller:
         if self.intent == "destroy":
             raise Failed("controller", "", 0, "", "destroyed while it rebooted")
         self.intent = None
+        self.overruled = False
         self._boot(again=True)
 
     # --- end ------------------------------------------------------------------------------------

@@ -287,6 +287,10 @@ class Service:
         end = request.get("end")
         if end is not None and end not in INTENTS:
             raise CallError("INVALID", f"unknown intent {end!r}")
+        if end == "shutdown" and self.controller.intent == "reboot":
+            self.controller.overruled = True
+        elif end == "reboot":
+            self.controller.overruled = False
         self.controller.intent = end
         protocol.send(client.sock, {"ok": {}})
         if request.get("kill") and end == "destroy":
