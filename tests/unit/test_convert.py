@@ -6,6 +6,7 @@ import random
 import string
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,14 @@ from tests.unit.domains import EXAMPLES
 from virtlxc import model
 from virtlxc.convert import Converted, Disk, read_native, write_native
 from virtlxc.convert.lxc.keys import KEYS
+from virtlxc.convert.reference import markdown
 from virtlxc.errors import VirtlxcError
 from virtlxc.model import format_domain, parse_domain
 from virtlxc.rpc.handlers import native
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-CONFIGS = [path for path in sorted((DATA / "lxc-config").glob("*.conf")) if path.stem != "common"]
+CONFIGS = sorted((DATA / "lxc-config").glob("*.conf"))
+PAGE = DATA.parents[1] / "docs" / "conversion.md"
 BUNDLES = sorted((DATA / "oci").glob("*/config.json"))
 BASE = "lxc.uts.name = base\nlxc.rootfs.path = /srv/base\n"
 
@@ -178,18 +181,43 @@ def test_commands_work_without_a_daemon(tmp_path: Path) -> None:
     assert (unknown.code, "unsupported config type nonsense" in unknown.err) == (1, True)
 
 
+def test_several_files_and_includes_beside_them() -> None:
+    ran = run(["domxml-from-native", "lxc-tools", *map(str, CONFIGS)])
+    assert (ran.code, ran.out.count("<domain type=")) == (0, len(CONFIGS))
+    assert "include/common.conf:11: lxc.seccomp.profile" in ran.err
+    assert "is not included" not in ran.err
+
+
+def test_a_container_without_a_name_is_called_as_its_folder() -> None:
+    found = read_native("lxc-tools", "lxc.rootfs.path = /a\n", file="/var/lib/lxc/db/config")
+    assert found.domain.name == "db"
+    with pytest.raises(VirtlxcError, match="needs a name"):
+        read_native("lxc-tools", "lxc.rootfs.path = /a\n")
+
+
+def test_a_long_file_takes_no_long_time() -> None:
+    lines = "".join(f"lxc.sysctl.a.b{at} = 1\nlxc.hook =\nlxc.tty.max = 1\n" for at in range(20000))
+    assert len(lxc(BASE + lines).domain.container.sysctls) == 20000
+
+
+def test_the_page_is_current(pytestconfig: pytest.Config) -> None:
+    if pytestconfig.getoption("--regenerate-output"):
+        PAGE.write_text(markdown())
+    assert PAGE.read_text() == markdown(), "python -m virtlxc.convert.reference"
+
+
 def test_the_wire_reads_nothing_and_tells_in_comments() -> None:
-    call: object = None
+    call: Any = None  # neither handler asks its caller anything
     xml = native.connect_domain_xml_from_native(
         call,
         "lxc-tools",
         f"{BASE}lxc.include = {CONFIGS[0]}\nlxc.hook.start = a---b\n",
-        0,  # type: ignore[arg-type]
+        0,
     )
     assert f"3: lxc.include: '{CONFIGS[0]}' is not included" in xml
     assert "4: lxc.hook.start: 'a- - -b'" in xml
     assert parse_domain(xml).name == "base"
-    text = native.connect_domain_xml_to_native(call, "lxc-tools", xml, 0)  # type: ignore[arg-type]
+    text = native.connect_domain_xml_to_native(call, "lxc-tools", xml, 0)
     assert lxc(text).domain == parse_domain(xml)
     with pytest.raises(VirtlxcError, match="unsupported config type oci"):
-        native.connect_domain_xml_from_native(call, "oci", "{}", 0)  # type: ignore[arg-type]
+        native.connect_domain_xml_from_native(call, "oci", "{}", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
-from virtlxc.cli.grammar import Command, alias, flag, rows, text, word
+from virtlxc.cli.grammar import Command, alias, flag, rest, rows, text, word
 from virtlxc.cli.lookup import domain
 
 TYPE_CHECKING = False
@@ -98,7 +98,7 @@ def _domrename(session: Session, args: Args) -> None:
 def _from_native(session: Session, args: Args) -> str:
     from virtlxc.cli.converting import from_native
 
-    return from_native(session, args["format"], args["config"])
+    return from_native(session, args["format"], args.rest)
 
 
 def _to_native(session: Session, args: Args) -> str:
@@ -173,7 +173,7 @@ COMMANDS = rows(
         "domxml-from-native",
         "domain XML from another program's configuration; needs no root and no daemon",
         word("format", "lxc-tools, or oci for a bundle or its config.json"),
-        word("config", "the file to convert", complete="files"),
+        rest("config", "the files to convert", required=True, complete="files"),
         read=_from_native,
         show=_as_it_is,
         connects=False,

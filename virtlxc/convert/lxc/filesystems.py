@@ -131,13 +131,13 @@ def entry(draft: Draft, line: Line) -> None:
 def fstab(draft: Draft, line: Line) -> None:
     """The lines of the file, each named by its own place."""
     try:
-        text = draft.files.text(line.value)
+        text = draft.files.text(line.path())
     except OSError as error:
         draft.note(line, f"'{line.value}' is not read: {error.strerror}")
         return
     for number, raw in enumerate(text.split("\n"), 1):
         if raw.strip() and not raw.strip().startswith("#"):
-            place = Line(file=line.value, number=number, key=line.key, value=raw.strip())
+            place = Line(file=line.path(), number=number, key=line.key, value=raw.strip())
             _entry(draft, place, place.value)
 
 

@@ -18,15 +18,18 @@ Reader = Callable[[Draft, Line], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``becomes`` names the element, '' when there is none. ``repeats``: each line adds to those
-    before it; otherwise the last one counts. An empty value takes back the lines of the row, and of
-    ``clears`` (names of other rows) too."""
+    """``becomes`` names the element, or says why there is none when ``lost``.
+
+    ``repeats``: each line adds to those before it; otherwise the last one counts. An empty value
+    takes back the lines of the row, and those of rows whose names begin as ``clears`` say.
+    """
 
     names: tuple[str, ...]
     becomes: str
     read: Reader
     repeats: bool = False
     clears: tuple[str, ...] = ()
+    lost: bool = False
 
     @property
     def name(self) -> str:
@@ -53,7 +56,7 @@ def _lost(
         if line.value not in silent:
             draft.note(line, f"'{line.value}' has no counterpart: {why}", protects=protects)
 
-    return Row(tuple(names.split()), "", read, repeats, tuple(clears.split()))
+    return Row(tuple(names.split()), why, read, repeats, tuple(clears.split()), lost=True)
 
 
 def _included(draft: Draft, line: Line) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,11 @@ class Line:
     key: str
     value: str
     name: str = ""
+
+    def path(self) -> str:
+        """The file or folder that the value names; beside this line's file when it has no '/'
+        at its begin, because nobody knows the folder that LXC would have been started in."""
+        return os.path.join(os.path.dirname(self.file), self.value)
 
     def wrong(self, text: str) -> VirtlxcError:
         return wrong(self.file, self.number, self.key, text)
@@ -67,16 +73,16 @@ def _included(
 ) -> Iterator[Line]:
     if not line.value:
         return
-    if line.value in above or len(above) > DEEPEST:
+    where = line.path()
+    if where in above or len(above) > DEEPEST:
         raise line.wrong(f"'{line.value}' includes itself")
     try:
-        names = files.folder(line.value)
-        if names is None and line.value.endswith("/"):
+        names = files.folder(where)
+        if names is None and where.endswith("/"):
             return  # LXC takes a missing folder for an empty one
-        paths = [line.value]
+        paths = [where]
         if names is not None:
-            folder = line.value.rstrip("/")
-            paths = [f"{folder}/{name}" for name in names if name.endswith(".conf")]
+            paths = [os.path.join(where, name) for name in names if name.endswith(".conf")]
         for path in paths:
             yield from _lines(files.text(path), path, files, notes, (*above, path))
     except OSError as error:

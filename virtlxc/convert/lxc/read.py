@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -102,30 +103,31 @@ def row_of(key: str) -> tuple[Row | None, str]:
 
 def _standing(found: Iterable[Found]) -> list[Found]:
     """Without what an empty value takes back, and what a later line replaces."""
-    standing: list[Found] = []
-    for row, line in found:
-        if not line.value:
-            standing = [
-                (other, old) for other, old in standing if not _takes_back(row, line, other, old)
-            ]
+    standing: dict[int, Found] = {}
+    places: dict[str, dict[str, list[int]]] = {}  # by row and by what its * stands for
+    for at, (row, line) in enumerate(found):
+        of_row = places.setdefault(row.name, {})
+        if not line.value or not row.repeats:
+            _forget(standing, of_row.pop(line.name, ()))
+        if line.value:
+            of_row.setdefault(line.name, []).append(at)
+            standing[at] = (row, line)
             continue
-        if not row.repeats:
-            standing = [
-                (other, old) for other, old in standing if (other, old.name) != (row, line.name)
-            ]
-        standing.append((row, line))
-    return standing
+        for name in [name for name in places if name.startswith(row.clears)]:
+            for numbers in places.pop(name).values():
+                _forget(standing, numbers)
+    return list(standing.values())
 
 
-def _takes_back(row: Row, line: Line, other: Row, old: Line) -> bool:
-    if other is row:
-        return old.name == line.name
-    return any(other.name.startswith(name) for name in row.clears)
+def _forget(standing: dict[int, Found], numbers: Iterable[int]) -> None:
+    for number in numbers:
+        del standing[number]
 
 
 def _finish(draft: Draft, file: str) -> Converted:
     if not draft.name:
-        raise wrong(file, 0, "lxc.uts.name", "is missing, and a domain needs a name")
+        draft.name = _name_of(file)
+        _say(draft, file, "lxc.uts.name", f"none: the domain is named '{draft.name}'")
     cards, moved, private = network.interfaces(draft)
     if draft.root is None:
         _say(draft, file, "lxc.rootfs.path", "none: the container sees the host's programs")
@@ -160,6 +162,15 @@ def _finish(draft: Draft, file: str) -> Converted:
         kept=tuple(Kept(path="seclabel", xml=xml, protects=True) for xml in draft.labels),
     )
     return Converted(domain=domain, notes=tuple(draft.notes))
+
+
+def _name_of(file: str) -> str:
+    """The container of /var/lib/lxc/NAME/config is called NAME."""
+    folder, base = os.path.split(os.path.abspath(file))
+    name = os.path.basename(folder) if base == "config" else os.path.splitext(base)[0]
+    if not file or not name:
+        raise wrong(file, 0, "lxc.uts.name", "is missing, and a domain needs a name")
+    return name
 
 
 def _say(draft: Draft, file: str, key: str, text: str) -> None:
