@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -193,3 +195,29 @@ def _modes(top: str) -> list[tuple[str, int]]:
             continue
         found += [(f"{path}/{name}", os.lstat(f"{path}/{name}").st_mode) for name in names]
     return found
+
+
+def test_a_program_without_a_terminal_never_gets_ours(instance: Instance) -> None:
+    """What it leaves behind would go on reading what is typed on the host."""
+    define(instance, "calm", folder(instance.busybox(), "/"), idmap=True)
+    script = (
+        "for n in 0 1 2; do test -t $n && echo $n is the terminal of the host; done\n"
+        "read line; echo got $line; echo err >&2\n"
+        "(trap '' HUP; exec sleep 50 >/dev/null) & exit 7"
+    )
+    ours, theirs = pty.openpty()
+    try:
+        program = subprocess.Popen(
+            instance.argv("exec", "calm", "--", "/bin/sh", "-c", script),
+            env=instance.environment(),
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+        )
+        os.write(ours, b"typed\n")
+        shown, _ = program.communicate(timeout=20)
+        assert (shown, program.returncode) == (b"got typed\n", 7)
+        assert b"err" in os.read(ours, 4096)
+    finally:
+        os.close(ours)
+        os.close(theirs)

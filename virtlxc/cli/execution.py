@@ -6,6 +6,7 @@ import os
 import select
 
 from virtlxc.cli.failures import Failed
+from virtlxc.cli.relay import Relay
 from virtlxc.cli.session import Ref, Session
 from virtlxc.cli.terminal import READ_SIZE, STDIN, STDOUT, RawTerminal, SizeWatch, size, write_all
 from virtlxc.errors import VirtlxcError
@@ -40,11 +41,12 @@ class Execution:
             terminal = os.isatty(STDIN) and os.isatty(STDOUT)
         rows, columns = size() if terminal else (0, 0)
         self.session.flush()
+        relay = None if terminal else Relay()
         try:
             found = self.session.connection.call(
                 "EXEC_START",
                 program=OWN,
-                fds=None if terminal else [0, 1, 2],
+                fds=relay.fds if relay is not None else None,
                 dom=self.ref,
                 argv=self.argv,
                 env=env,
@@ -56,10 +58,17 @@ class Execution:
                 columns=columns,
             )
         except VirtlxcError as error:
+            if relay is not None:
+                relay.ended()
             raise Failed(f"Failed to run '{self.argv[0]}'", error.message) from None
-        if terminal:
+        if relay is None:
             self._relay(found["fds"][0])
-        return self._status(found["handle"])
+            return self._status(found["handle"])
+        relay.started()
+        try:
+            return self._status(found["handle"])
+        finally:
+            relay.ended()
 
     def _status(self, handle: int) -> int:
         ended = self.session.own("EXEC_WAIT", handle=handle)
