@@ -77,6 +77,13 @@ def test_misuse_of_options(words: list[str], message: str) -> None:
                              "error: the nearest command is 'net-start'\n"),
         (["zzzzzz"], "error: unknown command: 'zzzzzz'\n"),
         (["list", "--bogus"], "error: command 'list' doesn't support option --bogus\n"),
+        (["list", "--al"], "error: command 'list' doesn't support option --al\n"
+                           "error: the nearest option is --all\n"),
+        (["list", "--output", "json"],
+         "error: command 'list' doesn't support option --output\n"
+         "error: --output goes before the command: virtlxc --output ... list\n"),
+        (["stop", "x"], "error: unknown command: 'stop'\n"
+                        "error: what you mean may be 'shutdown' or 'destroy'\n"),
         (["start"], "error: command 'start' requires <domain> option\n"),
         (["list", "extra"], "error: unexpected data 'extra'\n"),
         (["echo 'open; list"], ""),

@@ -266,7 +266,10 @@ class _Reader:
                 raise UsageError(f"option --{opt.name} already seen")
             self.seen.add(opt.name)
             return opt, value, equals
-        raise UsageError(f"command '{self.command.name}' doesn't support option --{name}")
+        raise UsageError(
+            f"command '{self.command.name}' doesn't support option --{name}",
+            *_instead(self.command, name),
+        )
 
     def value(self, word: str) -> None:
         if not self.places:
@@ -311,3 +314,16 @@ def check(command: Command, args: Args) -> None:
     for one, other in command.needs:
         if one in args and other not in args:
             raise Failed(f"Option --{other} is required by option --{one}")
+
+
+def _instead(command: Command, name: str) -> tuple[str, ...]:
+    """What may have been meant by an option that the command lacks; nothing, or one line."""
+    from difflib import get_close_matches
+
+    from virtlxc.cli.options import GLOBAL
+
+    if name in {row[1] for row in GLOBAL}:
+        return (f"--{name} goes before the command: virtlxc --{name} ... {command.name}",)
+    names = [opt.name for opt in command.options if opt.kind != ALIAS]
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    return (f"the nearest option is --{near[0]}",) if near else ()

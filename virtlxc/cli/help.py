@@ -12,13 +12,37 @@ if TYPE_CHECKING:
 
 HELPS = 0.6  # how alike a name must be to be suggested, 1 is equal
 
+# What other programs for containers call it.
+ELSEWHERE = {
+    "attach": "'console' or 'exec'",
+    "enter": "'exec'",
+    "freeze": "'suspend'",
+    "info": "'dominfo'",
+    "inspect": "'dumpxml' or 'dominfo'",
+    "kill": "'destroy'",
+    "login": "'console'",
+    "ls": "'list'",
+    "pause": "'suspend'",
+    "ps": "'list'",
+    "remove": "'delete' or 'undefine'",
+    "rm": "'delete' or 'undefine'",
+    "run": "'new', 'create' or 'exec'",
+    "shell": "'exec'",
+    "status": "'dominfo' or 'domstate'",
+    "stop": "'shutdown' or 'destroy'",
+    "unfreeze": "'resume'",
+    "unpause": "'resume'",
+}
+
 
 def unknown(name: str) -> tuple[str, ...]:
     """What to say about a command that does not exist: that, and the nearest that does."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, commands.names(), n=1, cutoff=HELPS)
     lines = (f"unknown command: '{name}'",)
+    if name in ELSEWHERE:
+        return (*lines, f"what you mean may be {ELSEWHERE[name]}")
+    near = get_close_matches(name, commands.names(), n=1, cutoff=HELPS)
     return (*lines, f"the nearest command is '{near[0]}'") if near else lines
 
 
