@@ -176,7 +176,7 @@ def apply(session: Session, paths: Sequence[str], wish: Wish) -> None:
     with memory.locked():
         found = _plan(session, documents, memory.record, roots)
         bad = carry_out(session, found, memory, start=wish.start, keep_going=wish.keep_going)
-    _say(session, found, bad)
+    tell(session, found, bad)
     if bad or inventory.problems:
         raise Failed(f"{len(bad) + len(inventory.problems)} of the inventory could not be applied")
 
@@ -354,7 +354,8 @@ class Progress:
             sys.stderr.flush()
 
 
-def _say(session: Session, found: Sequence[Change], bad: Iterable[Change]) -> None:
+def tell(session: Session, found: Sequence[Change], bad: Iterable[Change]) -> None:
+    """What was done, in one line, or as data."""
     failed = list(bad)
     if session.options.output != "text":
         from virtlxc.cli.output import render

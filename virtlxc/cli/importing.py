@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from virtlxc.cli.applying import Daemon, carry_out, new_mac, new_uuid, show
+from virtlxc.cli.applying import Daemon, carry_out, new_mac, new_uuid, show, tell
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.inventories import Memory, libvirt_hooks, read_libvirt
 from virtlxc.cli.session import Session
@@ -34,7 +34,7 @@ def bring_in(session: Session, folder: str, *, dry_run: bool) -> None:
         with memory.locked():
             found = _new(session, documents)
             bad = carry_out(session, found, memory, keep_going=True)
-        session.remark(f"{planning.summary([one for one in found if one not in bad])}\n")
+        tell(session, found, bad)
     _tell(session, folder, found)
     if bad or inventory.problems:
         raise Failed(f"{len(bad) + len(inventory.problems)} could not be taken over")
@@ -79,7 +79,7 @@ def undo(session: Session, *, dry_run: bool) -> None:
         if not bad:
             # What somebody else removed in the meantime is forgotten, too.
             memory.keep(type(memory.record)())
-    session.remark(f"{len(found) - len(bad)} removed\n")
+    tell(session, found, bad)
     if bad:
         raise Failed(f"{len(bad)} could not be removed")
 

@@ -146,6 +146,8 @@ def shown(change: Change) -> str:
     lines = [f"{_SIGNS[change.action]} {change.title}: {_WORDS[change.action]}{behind}"]
     if change.action == REDEFINE:
         lines += [f"    {line}" for line in _difference(change.old, change.xml)]
+        if change.active:
+            lines.append("    it runs: this counts from its next start on")
     if change.autostart is not None:
         lines.append(f"    autostart: {'on' if change.autostart else 'off'}")
     return "".join(f"{line}\n" for line in lines)
@@ -162,7 +164,7 @@ def summary(found: Sequence[Change]) -> str:
         (sum(one.action == DEFINE for one in found), "new"),
         (sum(one.action != DEFINE and one.action != REMOVE and one.alters for one in found),
          "changed"),
-        (sum(one.action == REMOVE for one in found), "to remove"),
+        (sum(one.action == REMOVE for one in found), "no longer wanted"),
         (sum(not one.alters for one in found), "as they are"),
     ]  # fmt: skip
     return ", ".join(f"{count} {word}" for count, word in parts if count) or "nothing"
