@@ -221,3 +221,20 @@ def test_a_program_without_a_terminal_never_gets_ours(instance: Instance) -> Non
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def test_targets_and_links_stay_in_the_tree(instance: Instance) -> None:
+    root, data = instance.busybox(), instance.root / "data"
+    data.mkdir()
+    for name, target in (("up", "/../../../../etc"), ("out", "../../../../../../etc")):
+        (root / name).symlink_to(target)
+    targets = ("/up/planted", "/out/placed", "/../../planted", "/new/../../placed")
+    devices = "".join(folder(data, target) for target in targets)
+    define(instance, "paths", folder(root, "/") + devices, idmap=True)
+    assert {"planted", "placed"} <= set(os.listdir(root))
+    assert {"planted", "placed"} <= set(os.listdir(root / "etc"))
+    for place in ("/", "/etc", str(instance.root)):
+        assert not {"planted", "placed"} & set(os.listdir(place)), place
+    with pytest.raises(AssertionError, match="symbolic links"):
+        magic = folder(data, "/proc/self/root/planted")
+        define(instance, "magic", folder(root, "/") + magic, idmap=True)
