@@ -144,6 +144,14 @@ def test_reboot_gives_a_new_init_under_the_same_controller(lab: Lab, domain: Ref
     assert text.endswith("booted 2 times")
 
 
+def test_a_shutdown_overrules_the_reboot_before_it(lab: Lab, domain: Ref) -> None:
+    lab.start(domain)
+    lab.console(domain, b"activate this console")
+    lab.call("DOMAIN_REBOOT", dom=domain, flags=0)
+    lab.call("DOMAIN_SHUTDOWN", dom=domain)
+    assert lab.await_state(domain, SHUTOFF) == (SHUTOFF, 1)
+
+
 def test_an_init_that_would_not_notice_is_an_error_at_once(lab: Lab) -> None:
     ref = lab.define("deaf", init="/init")
     lab.script("deaf", "exec sleep 1000\n")
