@@ -116,6 +116,18 @@ def test_batches_go_on_and_give_the_last_status() -> None:
     assert run([""]).code == 1
 
 
+def test_a_python_without_lxml_is_one_clear_error() -> None:
+    code = (
+        "import sys; sys.modules['lxml'] = None; from virtlxc.cli.main import main;"
+        " sys.exit(main(['validate', 'x.xml']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: {sys.executable} has no lxml (run ./quickstart run, or install python3-lxml)\n"
+    )
+
+
 def test_output_that_cannot_be_written() -> None:
     ended = subprocess.run(
         f"{sys.executable} -m virtlxc help >/dev/full", shell=True, capture_output=True, text=True

@@ -35,6 +35,13 @@ def main(words: Sequence[str] | None = None) -> int:
         return 141
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "lxml":
+            raise
+        sys.stderr.write(
+            f"error: {sys.executable} has no lxml (run ./quickstart run, or install python3-lxml)\n"
+        )
+        return 1
     except OSError as error:
         what = error.filename or "cannot write the output"
         sys.stderr.write(f"error: {what}: {error.strerror or error}\n")
