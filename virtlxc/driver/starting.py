@@ -24,6 +24,7 @@ from virtlxc.driver.killing import kill_run
 from virtlxc.driver.live import save
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host import neighbours
 from virtlxc.plan import StartOptions, plan_start, render
 from virtlxc.plan.steps import CONTROLLER, Group, Plan
 from virtlxc.runtime import client, protocol
@@ -86,6 +87,7 @@ def start_definition(
     core.restarts.forget(entry)
     with doing(f"cannot start domain '{domain.name}'"):
         _check_macs(core, domain)
+        _check_neighbours(domain)
         try:
             plan, view = _attempt(core, entry, ticket, domain, wish, warnings)
         except NoScopeError:
@@ -165,6 +167,15 @@ def _check_macs(core: Core, domain: model.Domain) -> None:
                     f" '{other.name}' (give one of them another <mac address=.../>)",
                     Code.OPERATION_INVALID,
                 )
+
+
+def _check_neighbours(domain: model.Domain) -> None:
+    """Two inits on one root folder destroy it: a domain may just be on its way from libvirt."""
+    root = domain.root
+    source = root.source if root is not None and root.type == "mount" else None
+    problem = neighbours.conflict(domain.uuid, source or "", neighbours.running())
+    if problem:
+        raise VirtlxcError(f"look at the host: {problem}", Code.OPERATION_INVALID)
 
 
 def make_plan(
