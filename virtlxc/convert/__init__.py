@@ -7,15 +7,16 @@ dropped in silence: it comes back as a :class:`Note` with file and line.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from virtlxc.convert.files import Disk, Nothing, Source
 from virtlxc.convert.lxc.read import read_lxc
 from virtlxc.convert.lxc.write import write_lxc
 from virtlxc.convert.oci import read_oci
-from virtlxc.convert.report import Converted, Note, Written
+from virtlxc.convert.report import Converted, Note, Written, wrong
 from virtlxc.errors import Code, VirtlxcError
-from virtlxc.model import Domain
+from virtlxc.model import Domain, format_domain, parse_domain
 
 __all__ = [
     "READERS",
@@ -44,7 +45,13 @@ def read_native(form: str, text: str, *, file: str = "", files: Source | None = 
     and each include is named in a note. Raises VirtlxcError (INVALID_ARG) for a format that is not
     in READERS, and for what the format's own program would refuse.
     """
-    return _known(READERS, form)(text, file, files or Nothing())
+    found = _known(READERS, form)(text, file, files or Nothing())
+    try:
+        # A value of a wrong kind, or one that XML cannot hold, would only be found by its reader.
+        domain = parse_domain(format_domain(found.domain))
+    except (TypeError, ValueError, AttributeError, VirtlxcError) as error:
+        raise wrong(file, 0, "a value", f"cannot stand in the domain's XML: {error}") from None
+    return replace(found, domain=domain)
 
 
 def write_native(form: str, domain: Domain) -> Written:

@@ -10,6 +10,7 @@ from lxml import etree
 from virtlxc.convert.lxc.read import INIT, UNLIMITED_KIB
 from virtlxc.convert.report import Written
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host.cgroup.devices import ANY, STANDARD, Rule
 from virtlxc.host.cgroup.limits import weight_from_shares
 from virtlxc.model import Domain, Filesystem, FilesystemExtra, Interface, Ip, Route, unserved
 
@@ -136,6 +137,16 @@ def _entry(filesystem: Filesystem, options: list[str]) -> str | None:
 def _escaped(path: str) -> str:
     """Blanks as fstab(5) wants them."""
     return "".join(f"\\{ord(char):03o}" if char in " \t\n\\" else char for char in path)
+
+
+def _devices(domain: Domain, say: Say) -> Lines:
+    """virtlxc forbids all but the standard devices; LXC forbids nothing by itself."""
+    yield "lxc.cgroup2.devices.deny", "a"
+    rules = [*STANDARD, Rule("c", 5, 1)]
+    if ("mknod", "on") in domain.features.caps:
+        rules += [Rule(kind, ANY, ANY, "m") for kind in "bc"]
+    for rule in rules:
+        yield "lxc.cgroup2.devices.allow", rule
 
 
 def _network(domain: Domain, say: Say) -> Lines:
@@ -295,4 +306,4 @@ def _labels(domain: Domain, say: Say) -> Lines:
             say("no key for a label that libvirt would make up")
 
 
-_PARTS = (_base, _root, _mounts, _network, _terminals, _limits, _security, _labels)
+_PARTS = (_base, _root, _mounts, _devices, _network, _terminals, _limits, _security, _labels)
