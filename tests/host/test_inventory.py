@@ -226,6 +226,9 @@ def test_a_kill_at_any_moment_leaves_whole_objects_and_the_rest_can_be_done(
     assert {one["name"] for one in record["objects"]} >= set(there)
     instance.virtlxc("apply", folder).ok()
     assert instance.virtlxc("diff", folder).ok() == "43 as they are\n\n"
+    # What was only on its way when the kill came is forgotten: it was made under another UUID.
+    record = json.loads(Path(instance.paths.lib, "applied.json").read_text())
+    assert len(record["objects"]) == 43
     for name in names:
         (inventory.path / f"{name}.xml").unlink()
     instance.virtlxc("apply", "--prune", folder).ok()

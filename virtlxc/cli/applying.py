@@ -153,7 +153,7 @@ def compare(session: Session, paths: Sequence[str]) -> list[Change]:
     documents = _sound(session, inventory, keep_going=False)
     memory = Memory(session.paths, "applied")
     memory.read()
-    return _plan(session, documents, memory.record, _absolute(paths))
+    return _plan(session, documents, memory.record, _absolute(paths))[0]
 
 
 def apply(session: Session, paths: Sequence[str], wish: Wish) -> None:
@@ -170,11 +170,12 @@ def apply(session: Session, paths: Sequence[str], wish: Wish) -> None:
     roots = _absolute(paths) if prune else []
     if wish.dry_run:
         memory.read()
-        found = _plan(session, documents, memory.record, roots)
+        found, _ = _plan(session, documents, memory.record, roots)
         show(session, found)
         return
     with memory.locked():
-        found = _plan(session, documents, memory.record, roots)
+        found, forgotten = _plan(session, documents, memory.record, roots)
+        memory.keep(memory.record.without(forgotten))
         bad = carry_out(session, found, memory, start=wish.start, keep_going=wish.keep_going)
     tell(session, found, bad)
     if bad or inventory.problems:
@@ -199,14 +200,18 @@ def _absolute(paths: Sequence[str]) -> list[str]:
 
 def _plan(
     session: Session, documents: Sequence[Document], record: Record, roots: Sequence[str]
-) -> list[Change]:
-    """What to do, in its order: networks, domains, then what is wanted no more."""
+) -> tuple[list[Change], list[tuple[str, str]]]:
+    """What to do, in its order: networks, domains, then what is wanted no more.
+
+    And what is remembered for nothing: others removed it, or a run was killed before it was made.
+    """
     names = {(one.kind, one.name) for one in documents}
     uuids = {(one.kind, one.uuid) for one in documents if one.uuid}
     uuids |= {(one.kind, one.uuid) for one in record.entries}
     present = Daemon(session).present(names, uuids)
     wanted = planning.changes(documents, present, new_uuid=new_uuid, new_mac=new_mac)
-    return wanted + planning.removals(record, wanted, present, roots)
+    found = wanted + planning.removals(record, wanted, present, roots)
+    return found, planning.forgotten(record, wanted, present)
 
 
 def new_uuid() -> str:

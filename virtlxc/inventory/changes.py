@@ -136,6 +136,14 @@ def removals(
     return sorted(found, key=lambda one: one.kind == "network")
 
 
+def forgotten(
+    record: Record, wanted: Sequence[Change], present: Iterable[Present]
+) -> list[tuple[str, str]]:
+    """(kind, UUID) of what is remembered, but neither there any more nor about to be."""
+    known = {(one.kind, one.uuid) for one in wanted} | {(one.kind, one.uuid) for one in present}
+    return [(one.kind, one.uuid) for one in record.entries if (one.kind, one.uuid) not in known]
+
+
 _SIGNS = {DEFINE: "+", REDEFINE: "~", KEEP: "~", REMOVE: "-"}
 _WORDS = {DEFINE: "new", REDEFINE: "changed", KEEP: "autostart", REMOVE: "no longer wanted"}
 
