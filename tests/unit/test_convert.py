@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cli_tool import run
-from tests.unit.domains import EXAMPLES
+from tests.unit.domains import EXAMPLES, xml
 from virtlxc import model
 from virtlxc.convert import Converted, Disk, read_native, write_native
 from virtlxc.convert.lxc.keys import KEYS
@@ -100,6 +100,28 @@ def test_what_examples_become_is_read_again(path: Path) -> None:
     back = lxc(written.text)
     assert {note.key for note in back.notes} <= {"lxc.rootfs.path"}
     assert write_native("lxc-tools", back.domain).text == written.text
+
+
+def test_what_lxc_cannot_say_is_named() -> None:
+    """Whatever the model has: the way back is compared, not a list kept by hand."""
+    domain = parse_domain(
+        xml(
+            "<filesystem type='mount'><source dir='/srv/a'/><target dir='/'/></filesystem>"
+            "<interface type='network'><source network='lab'/></interface>",
+            "<metadata><virtlxc:container xmlns:virtlxc='urn:virtlxc:domain:1' nesting='yes'>"
+            "<virtlxc:cgroup view='v1'/><virtlxc:filesystem target='/' idmap='none'/>"
+            "</virtlxc:container></metadata><resource><partition>/web</partition></resource>"
+            "<on_crash>restart</on_crash>",
+        )
+    )
+    assert sorted(write_native("lxc-tools", domain).notes) == [
+        "LXC knows bridges only: give the bridge of network 'lab' as link",
+        "no key for 'cgroup_view' in <virtlxc:container>",
+        "no key for 'idmap' of the file system at /",
+        "no key for 'nesting' in <virtlxc:container>",
+        "no key for the on_crash of the domain",
+        "no key for the partition of the domain",
+    ]
 
 
 def test_includes_stand_in_their_place() -> None:
@@ -200,9 +222,9 @@ def test_commands_work_without_a_daemon(tmp_path: Path) -> None:
     ran = run(["domxml-from-native", "lxc-tools", str(config)])
     assert (ran.code, ran.err.count("warning: ")) == (0, 1)
     assert f"warning: {config}:3: lxc.hook.start: " in ran.err
-    xml = tmp_path / "base.xml"
-    xml.write_text(ran.out)
-    back = run(["domxml-to-native", "lxc-tools", "--xml", str(xml)])
+    definition = tmp_path / "base.xml"
+    definition.write_text(ran.out)
+    back = run(["domxml-to-native", "lxc-tools", "--xml", str(definition)])
     assert back.code == 0
     assert back.out.startswith("lxc.uts.name = base\n")
     bundle = run(["domxml-from-native", "--format", "oci", "--config", str(DATA / "oci" / "web")])
@@ -238,16 +260,16 @@ def test_the_page_is_current(pytestconfig: pytest.Config) -> None:
 
 def test_the_wire_reads_nothing_and_tells_in_comments() -> None:
     call: Any = None  # neither handler asks its caller anything
-    xml = native.connect_domain_xml_from_native(
+    document = native.connect_domain_xml_from_native(
         call,
         "lxc-tools",
         f"{BASE}lxc.include = {CONFIGS[0]}\nlxc.hook.start = a---b\n",
         0,
     )
-    assert f"3: lxc.include: '{CONFIGS[0]}' is not included" in xml
-    assert "4: lxc.hook.start: 'a- - -b'" in xml
-    assert parse_domain(xml).name == "base"
-    text = native.connect_domain_xml_to_native(call, "lxc-tools", xml, 0)
-    assert lxc(text).domain == parse_domain(xml)
+    assert f"3: lxc.include: '{CONFIGS[0]}' is not included" in document
+    assert "4: lxc.hook.start: 'a- - -b'" in document
+    assert parse_domain(document).name == "base"
+    text = native.connect_domain_xml_to_native(call, "lxc-tools", document, 0)
+    assert lxc(text).domain == parse_domain(document)
     with pytest.raises(VirtlxcError, match="unsupported config type oci"):
         native.connect_domain_xml_from_native(call, "oci", "{}", 0)

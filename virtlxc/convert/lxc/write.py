@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 
 from lxml import etree
 
-from virtlxc.convert.lxc.read import INIT, UNLIMITED_KIB
+from virtlxc.convert.files import Nothing
+from virtlxc.convert.lxc.read import INIT, UNLIMITED_KIB, read_lxc
+from virtlxc.convert.lxc.unsaid import unsaid
 from virtlxc.convert.report import Written
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.cgroup.devices import ANY, STANDARD, Rule
@@ -36,7 +38,9 @@ def write_lxc(domain: Domain) -> Written:
         if lines:
             parts.append("\n".join(lines) + "\n")
     notes += [str(item) for item in unserved(domain) if item.name not in _WRITTEN]
-    return Written(text="\n".join(parts), notes=tuple(dict.fromkeys(notes)))
+    text = "\n".join(parts)
+    notes += unsaid(domain, read_lxc(text, "", Nothing()).domain)
+    return Written(text=text, notes=tuple(dict.fromkeys(notes)))
 
 
 # Not acted on by virtlxc, but said to LXC.
