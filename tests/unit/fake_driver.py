@@ -218,3 +218,5 @@ class FakeDriver:
         self.host: Any = FakeHost()
         self.networks: Any = Refusing()
         self.images: Any = Refusing()
+        self.pools: Any = Refusing()
+        self.volumes: Any = Refusing()

@@ -98,6 +98,11 @@ def _values(session: Session, opt: Opt) -> list[str]:
                 "CONNECT_LIST_ALL_NETWORKS", need_results=1, flags=NETWORKS[opt.complete]
             )
             return [ref[0] for ref in found["nets"]]
+        if opt.complete == "pools":
+            found = session.connection.call(
+                "CONNECT_LIST_ALL_STORAGE_POOLS", need_results=1, flags=0
+            )
+            return [ref[0] for ref in found["pools"]]
     except (VirtlxcError, Failed):
         return []  # a daemon that does not answer completes nothing
     if opt.complete == "templates":

@@ -84,3 +84,55 @@ def uuid_bytes(text: str) -> bytes | None:
 def uuid_text(raw: bytes) -> str:
     digits = raw.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def pool(session: Session, args: Args) -> NetworkRef:
+    """The storage pool that the option ``pool`` names, by UUID or name."""
+    return find_pool(session, args["pool"])
+
+
+def find_pool(
+    session: Session, given: str, *, by_uuid: bool = True, by_name: bool = True
+) -> NetworkRef:
+    """The pool of that UUID or name; Failed, with the daemon's reason, when there is none."""
+    tries: list[tuple[str, dict[str, Any]]] = []
+    raw = uuid_bytes(given) if by_uuid and len(given) == UUID_LENGTH else None
+    if raw is not None:
+        tries.append(("STORAGE_POOL_LOOKUP_BY_UUID", {"uuid": raw}))
+    if by_name:
+        tries.append(("STORAGE_POOL_LOOKUP_BY_NAME", {"name": given}))
+    ref: NetworkRef = _first(session, tries, "pool", f"failed to get pool '{given}'")
+    return ref
+
+
+def find_volume(
+    session: Session,
+    given: str,
+    in_pool: str | None,
+    *,
+    by_name: bool = True,
+    pool_option: str = "pool",
+) -> tuple[str, str, str]:
+    """The volume of that name in the pool, of that key, or at that path, in this order."""
+    tries: list[tuple[str, dict[str, Any]]] = []
+    if in_pool is not None and by_name:
+        where = find_pool(session, in_pool)
+        tries.append(("STORAGE_VOL_LOOKUP_BY_NAME", {"pool": where, "name": given}))
+    tries.append(("STORAGE_VOL_LOOKUP_BY_KEY", {"key": given}))
+    tries.append(("STORAGE_VOL_LOOKUP_BY_PATH", {"path": given}))
+    hint = f", specifying --{pool_option} might help" if by_name and in_pool is None else ""
+    ref: tuple[str, str, str] = _first(session, tries, "vol", f"failed to get vol '{given}'{hint}")
+    return ref
+
+
+def _first(
+    session: Session, tries: list[tuple[str, dict[str, Any]]], field: str, failed: str
+) -> Any:
+    """What the first call that finds something gives; Failed with the last one's reason."""
+    reasons: tuple[str, ...] = ()
+    for name, fields in tries:
+        try:
+            return session.connection.call(name, **fields)[field]
+        except VirtlxcError as error:
+            reasons = (error.message,)
+    raise Failed(failed, *reasons)

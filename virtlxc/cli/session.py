@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from virtlxc.cli.options import Options
-    from virtlxc.rpc.client import Connection
+    from virtlxc.rpc.client import Connection, Stream
 
 # What the daemon calls things by: name, UUID and, for a domain, its id (-1 when it does not run).
 Ref = tuple[str, bytes, int]
@@ -94,6 +94,21 @@ class Session:
         """A call to the daemon; ``failed`` is the line that stands before the daemon's reason."""
         try:
             return self.connection.call(name, program=program, **fields)
+        except VirtlxcError as error:
+            raise _failed(failed, error) from error
+
+    def stream(self, name: str, /, *, failed: str = "", **fields: Any) -> Stream:
+        """A call that opens a stream."""
+        try:
+            return self.connection.stream(name, **fields)
+        except VirtlxcError as error:
+            raise _failed(failed, error) from error
+
+    def end_stream(self, stream: Stream, failed: str) -> None:
+        """Waits until the other side has all; ``failed`` stands before its reason if not."""
+        try:
+            stream.finish()
+            stream.recv(0)
         except VirtlxcError as error:
             raise _failed(failed, error) from error
 

@@ -16,14 +16,17 @@ from virtlxc.driver.networks import Networks
 from virtlxc.driver.node import Node
 from virtlxc.driver.restarts import Restarts
 from virtlxc.driver.spawning import Spawning
+from virtlxc.driver.storage import Pools
+from virtlxc.driver.storage_volumes import Volumes
 from virtlxc.paths import Paths
 
 
 class Driver:
     """One instance of virtlxc on a host.
 
-    ``domains``, ``networks``, ``images`` and ``host`` hold the calls of their subjects; ``events``
-    tells what happens. Calls may come from any thread once :meth:`start` has returned.
+    ``domains``, ``networks``, ``pools``, ``volumes``, ``images`` and ``host`` hold the calls of
+    their subjects; ``events`` tells what happens. Calls may come from any thread once
+    :meth:`start` has returned.
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
@@ -33,6 +36,8 @@ class Driver:
         self.events = core.events
         self.networks = Networks(paths, core.events, interfaces=self._interfaces)
         core.networks = self.networks
+        self.pools = Pools(paths, core.events)
+        self.volumes = Volumes(self.pools)
         core.host = HostView(paths, core.registry, self.networks)
         core.spawning = Spawning()
         core.restarts = Restarts(lambda entry: endings.due(core, entry))
@@ -54,6 +59,7 @@ class Driver:
         reconnect.load_definitions(core)
         reconnect.take_over(core)
         self.networks.load()
+        self.pools.load()
         self.images.load()
         log.debug("kernel %s, cgroups %s", core.host.facts.kernel, core.host.facts.cgroup.layout)
         threading.Thread(target=self._autostart, name="autostart", daemon=True).start()

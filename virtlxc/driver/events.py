@@ -52,7 +52,23 @@ class NetworkLifecycle:
     detail: int = 0
 
 
-Event = Lifecycle | Reboot | Metadata | NetworkLifecycle
+@dataclass(frozen=True, slots=True)
+class PoolLifecycle:
+    """``VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE``; ``pool`` is (name, UUID bytes)."""
+
+    pool: tuple[str, bytes]
+    event: int
+    detail: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRefresh:
+    """``VIR_STORAGE_POOL_EVENT_ID_REFRESH``."""
+
+    pool: tuple[str, bytes]
+
+
+Event = Lifecycle | Reboot | Metadata | NetworkLifecycle | PoolLifecycle | PoolRefresh
 Listener = Callable[[Any], None]
 
 

@@ -96,7 +96,9 @@ class Job:
         fds = self._call.out_fds if self._call is not None else None
         self.client.reply(self._reply, fds)
         if self.stream is not None:
-            self.client.open_stream(self.head, self.stream)
+            assert self._handler is not None
+            upload = "writes" in self._handler.procedure.marks
+            self.client.open_stream(self.head, self.stream, upload)
 
     # The parts
 

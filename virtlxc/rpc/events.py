@@ -44,11 +44,19 @@ KINDS: dict[type, Kind] = {
         "network", 0, "", "NETWORK_EVENT_LIFECYCLE",
         lambda event: (event.network, event.event, event.detail), lambda event: event.network[1],
     ),
+    told.PoolLifecycle: Kind(
+        "pool", 0, "", "STORAGE_POOL_EVENT_LIFECYCLE",
+        lambda event: (event.pool, event.event, event.detail), lambda event: event.pool[1],
+    ),
+    told.PoolRefresh: Kind(
+        "pool", 1, "", "STORAGE_POOL_EVENT_REFRESH",
+        lambda event: (event.pool,), lambda event: event.pool[1],
+    ),
 }  # fmt: skip
 
 # How many kinds of events libvirt 9.0.0 knows of each group; any of them may be wanted, and those
 # that containers never have just do not come.
-_KNOWN = {"domain": 27, "network": 1}
+_KNOWN = {"domain": 27, "network": 1, "pool": 2}
 _REGISTRATIONS_MAX = 1024
 
 

@@ -19,7 +19,7 @@ from virtlxc.rpc import wire
 from virtlxc.rpc.codec import DecodeError
 from virtlxc.rpc.events import Registrations
 from virtlxc.rpc.listen import peer_credentials
-from virtlxc.rpc.streams import Stream
+from virtlxc.rpc.streams import Stream, Upload
 from virtlxc.rpc.tables import KEEPALIVE, PROGRAMS, procedure
 
 if TYPE_CHECKING:
@@ -251,12 +251,12 @@ class Client:
 
     # Streams
 
-    def open_stream(self, head: wire.Header, end: socket.socket) -> None:
+    def open_stream(self, head: wire.Header, end: socket.socket, upload: bool = False) -> None:
         """Relays ``end`` from now on; call it after the reply was queued."""
         if self.closed:
             end.close()
             return
-        stream = Stream(self._loop, self, head, end)
+        stream = (Upload if upload else Stream)(self._loop, self, head, end)
         old = self._streams.pop(stream.key, None)
         if old is not None:
             old.close()

@@ -1,4 +1,5 @@
 """Relays a console between its socket and a client, both ways, holding at most one packet each.
+An upload is relayed one way, and its end is confirmed only when all of it is on the disk.
 
 Nothing here waits: the console is read only when the client has taken the last packet, and the
 client is read only while the console takes what it sent.
@@ -7,6 +8,7 @@ client is read only while the console takes what it sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -131,3 +133,47 @@ class Stream:
         self._outlet.forget_stream(self)
         payload = wire.error_payload(Code.OPERATION_FAILED, From.STREAMS, message)
         self._outlet.send(self.head.packet(wire.STREAM, wire.ERROR, payload))
+
+
+class Upload(Stream):
+    """A client's bytes on their way to a file.
+
+    Whoever writes the file closes its end when all is done; what it sends before is why it failed.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, outlet: Outlet, head: wire.Header, end: socket.socket
+    ) -> None:
+        super().__init__(loop, outlet, head, end)
+        self._finishing = False
+        self._said = b""
+
+    def _readable(self) -> None:
+        try:
+            data = self._end.recv(_CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._said += data
+            return
+        if self._said:
+            self._fail(self._said.decode(errors="replace"))
+        elif self._finishing:
+            super().take(wire.OK, b"")
+        else:
+            self._fail("the file was closed too early")
+
+    def take(self, status: int, data: bytes) -> None:
+        if status == wire.OK:
+            self._finishing = True
+            self._write()
+        else:
+            super().take(status, data)
+
+    def _write(self) -> None:
+        super()._write()
+        if self._finishing and not self._waiting and self._end.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                self._end.shutdown(socket.SHUT_WR)

@@ -19,7 +19,9 @@ from virtlxc.schema.walk import walk
 
 __all__ = ["Problem", "require_valid", "validate"]
 
-KINDS = ("domain", "network")
+# The kinds of documents, and the name of each one's root element.
+ROOTS = {"domain": "domain", "network": "network", "storagepool": "pool", "storagevol": "volume"}
+KINDS = tuple(ROOTS)
 
 
 def validate(
@@ -27,11 +29,11 @@ def validate(
 ) -> tuple[Problem, ...]:
     """What is wrong with a document, in the order of its lines; empty when nothing is.
 
-    ``kind`` is 'domain' or 'network'; ``file`` is only put into the problems. A document that the
+    ``kind`` is one of KINDS; ``file`` is only put into the problems. A document that the
     schema accepts is also read: what contradicts itself is a problem, too.
     """
     try:
-        root = xmlmap.read(text, kind)
+        root = xmlmap.read(text, ROOTS[kind])
         problems = _invalid(root, kind) or _contradictions(text, kind)
     except VirtlxcError as error:
         line = error.line if isinstance(error, xmlmap.DocumentError) else 0
@@ -73,9 +75,17 @@ def _invalid(root: etree._Element, kind: str) -> list[Problem]:
 def _contradictions(text: str | bytes, kind: str) -> list[Problem]:
     if kind == "domain":
         model.check(model.parse_domain(text))
-    else:
-        # Few documents are networks, and its classes take a while to import.
+    # Few documents are anything else, and the classes take a while to import.
+    elif kind == "network":
         from virtlxc.model.network_document import parse_network
 
         parse_network(text)
+    elif kind == "storagepool":
+        from virtlxc.model.pool import parse_pool
+
+        parse_pool(text)
+    else:
+        from virtlxc.model.volume import parse_volume
+
+        parse_volume(text)
     return []

@@ -38,6 +38,17 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
                      " net-info net-list net-name net-start net-undefine net-uuid"),
         ("network_changes", "net-edit net-event net-update"),
     )),
+    ("Storage Pool", "pool", (
+        ("pools", "pool-autostart pool-build pool-create pool-define pool-delete pool-destroy"
+                  " pool-dumpxml pool-info pool-list pool-name pool-refresh pool-start"
+                  " pool-undefine pool-uuid"),
+        ("pool_changes", "pool-create-as pool-define-as pool-edit pool-event"),
+    )),
+    ("Storage Volume", "volume", (
+        ("volumes", "vol-dumpxml vol-info vol-key vol-list vol-name vol-path vol-pool"),
+        ("volume_changes", "vol-clone vol-create vol-create-as vol-create-from vol-delete"
+                           " vol-download vol-resize vol-upload vol-wipe"),
+    )),
     ("Containers", "container", (
         ("images", "delete new"),
         ("inside", "exec logs"),

@@ -6,7 +6,7 @@ from importlib import import_module
 
 _SUBJECTS = (
     "connect", "lifecycle", "describe", "tuning", "statistics", "console", "events", "network",
-    "node", "native", "absent", "own",
+    "node", "native", "absent", "own", "storage",
 )  # fmt: skip
 
 

@@ -50,3 +50,15 @@ def connect_network_event_register_any(
 @handles("CONNECT_NETWORK_EVENT_DEREGISTER_ANY", fast=True)
 def connect_network_event_deregister_any(call: Call, callbackID: int) -> None:
     call.peer.deregister_event(callbackID)
+
+
+@handles("CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY", fast=True)
+def connect_storage_pool_event_register_any(
+    call: Call, eventID: int, pool: tuple[str, bytes] | None
+) -> int:
+    return call.peer.register_event("pool", eventID, pool)
+
+
+@handles("CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY", fast=True)
+def connect_storage_pool_event_deregister_any(call: Call, callbackID: int) -> None:
+    call.peer.deregister_event(callbackID)
