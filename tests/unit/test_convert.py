@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
 import string
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from tests.unit.cli_tool import run
 from tests.unit.domains import EXAMPLES, xml
+from tests.unit.strategies import domains
 from virtlxc import model
 from virtlxc.convert import Converted, Disk, read_native, write_native
 from virtlxc.convert.lxc.keys import KEYS
@@ -122,6 +126,21 @@ def test_what_lxc_cannot_say_is_named() -> None:
         "no key for the on_crash of the domain",
         "no key for the partition of the domain",
     ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(domains())
+def test_any_domain_is_written_or_refused(domain: model.Domain) -> None:
+    """Writing reads its own text again, so this is about the way back too."""
+    with contextlib.suppress(VirtlxcError):
+        write_native("lxc-tools", domain)
+
+
+def test_blanks_and_quotes_come_back() -> None:
+    pairs = (("A", " b "), ("B", "'c'"), ("C", ""), ("D", 'x"'))
+    domain = lxc(BASE).domain
+    domain = replace(domain, os=replace(domain.os, initenv=pairs))
+    assert lxc(write_native("lxc-tools", domain).text).domain.os.initenv == pairs
 
 
 def test_includes_stand_in_their_place() -> None:

@@ -64,7 +64,7 @@ def _lines(
 
 def _unquoted(value: str) -> str:
     if len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]:
-        return value[1:-1].strip()
+        return value[1:-1] if value[1:-1].strip() else ""
     return value
 
 

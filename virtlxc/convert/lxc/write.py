@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from lxml import etree
 
+from virtlxc import model
 from virtlxc.convert.files import Nothing
 from virtlxc.convert.lxc.read import INIT, UNLIMITED_KIB, read_lxc
 from virtlxc.convert.lxc.unsaid import unsaid
@@ -24,11 +25,18 @@ _DROPPED = ("audit_control", "mac_admin", "mknod", "sys_module", "sys_time")
 
 
 def write_lxc(domain: Domain) -> Written:
-    """The configuration, and what of the domain LXC has no key for."""
+    """The configuration, and what of the domain LXC has no key for.
+
+    Raises VirtlxcError for a domain that could not be defined, or whose values LXC would refuse.
+    """
+    model.check(domain)
     notes: list[str] = []
     parts = []
     for part in _PARTS:
-        lines = [f"{key} = {value}" for key, value in part(domain, notes.append)]
+        said = [(key, str(value)) for key, value in part(domain, notes.append)]
+        # An empty value would take back what stands before it.
+        notes += [f"{key} cannot be empty, and is left out" for key, value in said if not value]
+        lines = [f"{key} = {_quoted(value)}" for key, value in said if value]
         broken = next((line for line in lines if "\n" in line), None)
         if broken is not None:
             raise VirtlxcError(
@@ -39,8 +47,21 @@ def write_lxc(domain: Domain) -> Written:
             parts.append("\n".join(lines) + "\n")
     notes += [str(item) for item in unserved(domain) if item.name not in _WRITTEN]
     text = "\n".join(parts)
-    notes += unsaid(domain, read_lxc(text, "", Nothing()).domain)
+    try:
+        back = read_lxc(text, "", Nothing()).domain
+    except VirtlxcError as error:
+        raise VirtlxcError(
+            f"domain '{domain.name}': LXC would not take its configuration: {error.message}",
+            Code.CONFIG_UNSUPPORTED,
+        ) from None
+    notes += unsaid(domain, back)
     return Written(text=text, notes=tuple(dict.fromkeys(notes)))
+
+
+def _quoted(value: str) -> str:
+    """In quotes what LXC would strip: blanks around it, or a pair of quotes."""
+    bare = value == value.strip() and not (len(value) > 1 and value[0] == value[-1] in "'\"")
+    return value if bare else f'"{value}"'
 
 
 # Not acted on by virtlxc, but said to LXC.
@@ -241,6 +262,8 @@ def _limits(domain: Domain, say: Say) -> Lines:
     yield from _blkio(domain, say)
     for limit in container.rlimits:
         soft = limit.soft or limit.hard
+        if soft is None:
+            continue
         yield f"lxc.prlimit.{limit.name}", f"{soft}:{limit.hard or soft}"
     for sysctl in container.sysctls:
         yield f"lxc.sysctl.{sysctl.name}", sysctl.value
