@@ -169,6 +169,14 @@ class Volumes:
     def resize(self, ref: tuple[str, str, str], capacity: int, flags: int = 0) -> None:
         """To ``capacity`` bytes, or with DELTA by so many; smaller only with SHRINK."""
         check_flags("storageVolResize", flags, RESIZE_ALLOCATE | RESIZE_DELTA | RESIZE_SHRINK)
+        if not capacity and not flags & (RESIZE_DELTA | RESIZE_SHRINK):
+            # In the words of libvirt's library, whose clients never get as far as here.
+            raise VirtlxcError(
+                "capacity in virStorageVolResize cannot be zero without 'delta' or 'shrink' flags "
+                "set",
+                Code.INVALID_ARG,
+                From.STORAGE,
+            )
         view = self._view(ref)
         with self._alone(view, ref[1]), Folder(view.path) as folder:
             now = folder.describe(ref[1])

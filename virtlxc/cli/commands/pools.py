@@ -240,7 +240,6 @@ COMMANDS = rows(
         POOL,
         *OVERWRITE_OPTIONS,
         run=_plain("STORAGE_POOL_BUILD", "build", "built", OVERWRITES),
-        excludes=BUILD_EXCLUDES,
     ),
     Command(
         "pool-create",

@@ -35,9 +35,13 @@ REFLINK_FLAG = flag("reflink", "share the disk's blocks with the original")
 
 def _size(written: str) -> int:
     found = to_bytes(written)
-    if found is None:
-        raise Failed(f"Malformed size {written}")
-    return found
+    if found is not None:
+        return found
+    suffix = written.strip().lstrip("0123456789")
+    lines = [f"Malformed size {written}"]
+    if suffix != written.strip() and suffix:
+        lines.append(f"invalid argument: unknown suffix '{suffix}'")
+    raise Failed(*lines)
 
 
 def _escaped(text: str) -> str:
@@ -173,7 +177,7 @@ def _resize(session: Session, args: Args) -> None:
     flags = args.bits(RESIZE_BITS)
     capacity = _size(written[1:] if written.startswith("-") else written)
     if written.startswith("-") and "shrink" not in args:
-        raise Failed("negative capacity requires --shrink")
+        raise Failed("negative size requires --shrink")
     if written.startswith("-"):
         flags |= dict(RESIZE_BITS)["delta"]
     way = "by" if "delta" in args else "to"
