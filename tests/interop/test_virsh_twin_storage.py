@@ -64,6 +64,7 @@ READING = rows(
     "pool-uuid {uuid}",
     "pool-name {uuid}",
     "pool-name p",
+    "pool-capabilities",
     "pool-event --list",
     "pool-event",
     "pool-event --event x",
@@ -194,7 +195,7 @@ HAPPENINGS = (
 # Values of the moment: other programs write to the same disk.
 MASKS = (
     (r"(?m)^((?:Allocation|Available): +)\S+( \wiB)?$", r"\1N"),
-    (r"(?m)^ (p +running.* GiB) .*$", r" \1"),
+    (r"(?m)^ (p +running +\w+ +\w+ +[\d.]+ \wiB) .*$", r" \1"),
     (r"(?m)^( +<(?:allocation|available) unit='bytes'>)\d+", r"\1N"),
     (r"<([acm]time)>[^<]+", r"<\1>N"),
     (r"(?m)^ Name +State.*Available *$", " Name State"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.test_schema_tables import compare, elements
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.model.pool import POOL, format_pool, parse_pool
 from virtlxc.model.volume import VOLUME, format_volume, parse_volume
 from virtlxc.schema import validate
-from virtlxc.xmlmap import check_table, tables_of
+from virtlxc.schema.grammar import grammar
+from virtlxc.xmlmap import Table, check_table, tables_of
 
 POOL_IN = """<pool type='dir'><target><path>/srv/images/</path><permissions><group>0</group>
 <owner>7</owner><mode>711</mode></permissions></target><name>p</name></pool>"""
@@ -43,8 +45,8 @@ VOLUME_OUT = """<volume type='file'>
 
 
 @pytest.mark.parametrize("table", [*tables_of(POOL), *tables_of(VOLUME)], ids=lambda one: one.tag)
-def test_tables_are_sound(table: object) -> None:
-    assert check_table(table) == []  # type: ignore[arg-type]
+def test_tables_are_sound(table: Table) -> None:
+    assert check_table(table) == []
 
 
 def test_a_pool_as_libvirt_writes_it() -> None:
@@ -87,3 +89,10 @@ def test_pools_that_are_refused(body: str, words: str) -> None:
 def test_names_of_volumes_stay_in_the_folder(name: str) -> None:
     with pytest.raises(VirtlxcError):
         parse_volume(f"<volume><name>{name}</name><capacity>1</capacity></volume>")
+
+
+@pytest.mark.parametrize(("table", "kind"), [(POOL, "storagepool"), (VOLUME, "storagevol")])
+def test_table_and_schema_have_the_same_names(table: Table, kind: str) -> None:
+    schema = grammar(kind)
+    patterns = elements(schema)[table.tag]
+    assert list(compare(schema, table, table.node, patterns, table.tag)) == []

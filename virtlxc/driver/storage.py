@@ -26,6 +26,7 @@ from virtlxc.driver.storage_state import (
     CREATE_BUILD_OVERWRITE,
     CREATE_WITH_BUILD,
     DEFINE_VALIDATE,
+    FORMATS_MADE,
     XML_INACTIVE,
     Listing,
     PoolEvent,
@@ -189,6 +190,26 @@ class Pools:
             now = permissions_of(os.fstat(folder.fd))
         pool = replace(pool, target=replace(pool.target, permissions=now))
         return format_pool(pool, sizes=_sizes(pool.path))
+
+    def capabilities(self, flags: int = 0) -> str:
+        """[fast] Which types of pools there are, and what volumes can be made in them."""
+        check_flags("connectGetStoragePoolCapabilities", flags)
+        lines = ["<storagepoolCapabilities>"]
+        for kind in Listing.TYPES:
+            if kind not in SERVED:
+                lines.append(f"  <pool type='{kind}' supported='no'/>")
+                continue
+            lines += [
+                f"  <pool type='{kind}' supported='yes'>",
+                "    <volOptions>",
+                f"      <defaultFormat type='{FORMATS_MADE[0]}'/>",
+                "      <enum name='targetFormatType'>",
+                *(f"        <value>{name}</value>" for name in FORMATS_MADE),
+                "      </enum>",
+                "    </volOptions>",
+                "  </pool>",
+            ]
+        return "\n".join([*lines, "</storagepoolCapabilities>", ""])
 
     # Definitions
 

@@ -25,6 +25,7 @@ from virtlxc.driver.storage_files import (
     wipe_data,
 )
 from virtlxc.driver.storage_state import (
+    FORMATS_MADE,
     INFO_PHYSICAL,
     RESIZE_ALLOCATE,
     RESIZE_DELTA,
@@ -338,8 +339,10 @@ def _wanted(xml: str, flags: int) -> Volume:
         schema.require_valid(xml, "storagevol")
     volume = parse_volume(xml)
     kind = volume.target.format or ("dir" if volume.type == "dir" else "raw")
-    if kind not in ("raw", "dir", "qcow2"):
-        raise not_supported(f"no volumes of format {kind} can be made (allowed: raw, dir, qcow2)")
+    if kind not in FORMATS_MADE:
+        raise not_supported(
+            f"no volumes of format {kind} can be made (allowed: {', '.join(FORMATS_MADE)})"
+        )
     return replace(volume, target=replace(volume.target, format=kind))
 
 

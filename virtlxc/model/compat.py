@@ -11,10 +11,12 @@ from typing import NamedTuple
 from virtlxc.model.container import CONTAINER
 from virtlxc.model.document import DOMAIN
 from virtlxc.model.network_tables import NETWORK
+from virtlxc.model.pool import POOL
+from virtlxc.model.volume import VOLUME
 from virtlxc.xmlmap import ACTED, KEPT, REFUSED, Const, Ignore, Keep, Object, Repeat, Table, Value
 
 HEAD = """\
-# What virtlxc does with libvirt's domains and networks
+# What virtlxc does with libvirt's domains, networks, pools and volumes
 
 Made from the field tables by `python -m virtlxc.model.compat`; do not edit it by hand.
 
@@ -72,6 +74,8 @@ def page() -> str:
             list(entries(CONTAINER, "")),
         ),
         ("The `<network>` document", list(entries(NETWORK, ""))),
+        ("The `<pool>` document", list(entries(POOL, ""))),
+        ("The `<volume>` document", list(entries(VOLUME, ""))),
     )
     lines = [HEAD]
     for title, rows in sections:

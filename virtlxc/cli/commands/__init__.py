@@ -39,9 +39,9 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("network_changes", "net-edit net-event net-update"),
     )),
     ("Storage Pool", "pool", (
-        ("pools", "pool-autostart pool-build pool-create pool-define pool-delete pool-destroy"
-                  " pool-dumpxml pool-info pool-list pool-name pool-refresh pool-start"
-                  " pool-undefine pool-uuid"),
+        ("pools", "pool-autostart pool-build pool-capabilities pool-create pool-define"
+                  " pool-delete pool-destroy pool-dumpxml pool-info pool-list pool-name"
+                  " pool-refresh pool-start pool-undefine pool-uuid"),
         ("pool_changes", "pool-create-as pool-define-as pool-edit pool-event"),
     )),
     ("Storage Volume", "volume", (

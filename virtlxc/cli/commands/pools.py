@@ -214,6 +214,15 @@ def show_xml(xml: str, args: Args, quiet: bool) -> str:
     return select(xml, path, wrap="wrap" in args)
 
 
+def _capabilities(session: Session, args: Args) -> str:
+    xml: str = session.call(
+        "CONNECT_GET_STORAGE_POOL_CAPABILITIES",
+        failed="failed to get storage pool capabilities",
+        flags=0,
+    )["capabilities"]
+    return xml
+
+
 def _name(session: Session, args: Args) -> str:
     return find_pool(session, args["pool"], by_name=False)[0]
 
@@ -240,6 +249,12 @@ COMMANDS = rows(
         POOL,
         *OVERWRITE_OPTIONS,
         run=_plain("STORAGE_POOL_BUILD", "build", "built", OVERWRITES),
+    ),
+    Command(
+        "pool-capabilities",
+        "what kinds of pools and volumes there are",
+        read=_capabilities,
+        show=_line,
     ),
     Command(
         "pool-create",

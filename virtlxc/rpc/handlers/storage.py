@@ -227,3 +227,8 @@ def storage_vol_download(
     call: Call, vol: VolumeRef, offset: int, length: int, flags: int
 ) -> socket.socket:
     return call.driver.volumes.download(vol, offset, length, flags)
+
+
+@handles("CONNECT_GET_STORAGE_POOL_CAPABILITIES", fast=True)
+def connect_get_storage_pool_capabilities(call: Call, flags: int) -> str:
+    return call.driver.pools.capabilities(flags)
