@@ -105,7 +105,7 @@ def refused(call: Callable[..., Any], *arguments: Any) -> list[int]:
 
 seen["refused"] = {
     "no domain": refused(connection.lookupByName, "nobody"),
-    "no support": refused(connection.listAllStoragePools),
+    "no support": refused(connection.nwfilterDefineXML, "<filter/>"),
     "bad xml": refused(connection.defineXML, "<domain"),
     "no network": refused(connection.networkLookupByName, "nothing"),
 }
