@@ -166,4 +166,4 @@ def version(*, long: bool) -> str:
 
 
 # Libraries that virtlxc uses where they are installed.
-OPTIONAL = ("lxml", "pyroute2", "jeepney", "libvirt", "prompt_toolkit", "rich")
+OPTIONAL = ("lxml", "jeepney", "prompt_toolkit")

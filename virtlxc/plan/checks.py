@@ -188,7 +188,7 @@ def _reaches_root(scene: Scene) -> bool:
 
 
 def _owner(scene: Scene, filesystem: Filesystem) -> None:
-    """DESIGN's ownership rule: shifted already, or the guest's own, or an error with both."""
+    """The ownership rule: shifted already, or the guest's own, or an error with both."""
     extra = scene.domain.container.filesystem(filesystem.target)
     how = extra.idmap if extra else None
     source = scene.start.source(filesystem.source or "")

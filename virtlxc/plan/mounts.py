@@ -128,7 +128,7 @@ def _attributes(scene: Scene, filesystem: Filesystem) -> tuple[list[str], str | 
 
 
 def needs_idmapped_mount(scene: Scene, filesystem: Filesystem) -> bool:
-    """DESIGN's ownership rule; the domain's own word comes first."""
+    """The ownership rule; the domain's own word comes first."""
     if not scene.userns:
         return False
     extra = scene.domain.container.filesystem(filesystem.target)
