@@ -2,7 +2,7 @@
 
 Values are plain: addresses are text as the author wrote them (checked when parsed), MACs are lower
 case. ``forward`` is None for an isolated network, as in libvirt. The XML side is in
-:mod:`virtlxc.model.network_xml`.
+:mod:`virtlxc.model.network_tables` and :mod:`virtlxc.model.network_document`.
 """
 
 from __future__ import annotations

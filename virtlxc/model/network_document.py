@@ -16,8 +16,8 @@ from virtlxc.model.network_tables import NETWORK
 def parse_network(text: str | bytes) -> Network:
     """The network in a ``<network>`` document, checked.
 
-    Raises VirtlxcError: XML_ERROR for what cannot be read, with line, path and what is allowed;
-    CONFIG_UNSUPPORTED for what contradicts itself.
+    Raises VirtlxcError: XML_ERROR for what cannot be read, with line, path and what is allowed,
+    and for what contradicts itself.
     """
     element = xmlmap.read(text, "network")
     network: Network = xmlmap.parse(NETWORK, element)

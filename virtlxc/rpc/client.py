@@ -114,10 +114,6 @@ class Connection:
                 return None
         return self._events.pop(0)
 
-    def has_input(self) -> bool:
-        """Whether a whole packet waits in our own buffer, which poll() cannot see."""
-        return bool(self._events) or self._complete()
-
     def close(self) -> None:
         """Says good-bye if the connection still stands; may be called again."""
         if self._socket.fileno() < 0:

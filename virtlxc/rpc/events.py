@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from virtlxc.driver import events as told
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.rpc import wire
-from virtlxc.rpc.registry import not_supported
 from virtlxc.rpc.tables import procedure
 
 
@@ -143,8 +142,3 @@ def _packet(name: str, values: tuple[Any, ...]) -> bytes:
     payload = row.args.encode(values)
     # libvirtd numbers its events 1, and clients do not look.
     return wire.packet(row.program, row.version, row.number, wire.MESSAGE, 1, wire.OK, payload)
-
-
-def refuse_group(name: str) -> VirtlxcError:
-    """For registrations of what we never tell: clients then look for themselves."""
-    return not_supported(name)

@@ -117,7 +117,7 @@ class Table:
     """How one kind of object stands in XML.
 
     ``cls`` is a dataclass, or a tuple that ``make`` makes from {field: value}; ``take`` does the
-    reverse. ``tag_field`` receives the name of the element. ``order``: child
+    reverse. ``tag_field`` receives the name of the element. Child
     elements are written in the order of the rows. A class without a field ``kept`` cannot keep
     what it does not know: that is then an error. ``paired``: without content it is still written as
     a start and an end tag, as libvirt does for some.
