@@ -22,6 +22,7 @@ from tests.peers import Tree, qemu
 
 HERE = Path(__file__).resolve().parent
 BOOT_TIMEOUT_S = 1500.0
+FULL_TIMEOUT_S = 4 * 3600.0
 MEMORY = "2G"
 CPUS = "2"
 SHARED = "/virtlxc-results"  # inside; compose.sh makes the folder
@@ -66,8 +67,11 @@ def junit_name(node: str) -> tuple[str, str]:
     )
 
 
-def boot(tests: Sequence[str], progress: Callable[[str], None]) -> Run:
-    """Run ``tests`` (node ids) in one boot; ``progress`` gets a line now and then."""
+def boot(tests: Sequence[str], progress: Callable[[str], None], timeout_s: float) -> Run:
+    """Run ``tests`` (node ids) in one boot; ``progress`` gets a line now and then.
+
+    After ``timeout_s`` the machine is killed, and no result has come back.
+    """
     with tempfile.TemporaryDirectory(prefix="vm", dir="/tmp") as folder:
         results, scratch = Path(folder, "results"), Path(folder, "scratch")
         results.mkdir()
@@ -82,7 +86,7 @@ def boot(tests: Sequence[str], progress: Callable[[str], None]) -> Run:
                 stderr=console,
                 env=_environment(qemu()),
             )
-            _watch(machine, results, len(tests), progress)
+            _watch(machine, results, len(tests), progress, timeout_s)
         run = _collect(results, tests)
         run.seconds = time.monotonic() - began
         return run
@@ -139,12 +143,16 @@ def _environment(tree: Tree) -> dict[str, str]:
 
 
 def _watch(
-    machine: subprocess.Popen[bytes], results: Path, count: int, progress: Callable[[str], None]
+    machine: subprocess.Popen[bytes],
+    results: Path,
+    count: int,
+    progress: Callable[[str], None],
+    timeout_s: float,
 ) -> None:
     began = told = time.monotonic()
     while machine.poll() is None:
         now = time.monotonic()
-        if now - began > BOOT_TIMEOUT_S:
+        if now - began > timeout_s:
             machine.kill()
             machine.wait()
             return

@@ -12,17 +12,15 @@ import pytest
 
 from tests.vm import machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(machine.BOOT_TIMEOUT_S + 120)]
+IS_FULL = os.environ.get("VIRTLXC_VM") == "full"
+TIMEOUT_S = machine.FULL_TIMEOUT_S if IS_FULL else machine.BOOT_TIMEOUT_S
 BUDGET_S = 600.0
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(TIMEOUT_S + 120)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "node" in metafunc.fixturenames:
-        metafunc.parametrize("node", machine.choose(full=is_full()))
-
-
-def is_full() -> bool:
-    return os.environ.get("VIRTLXC_VM") == "full"
+        metafunc.parametrize("node", machine.choose(full=IS_FULL))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +42,7 @@ def booted(request: pytest.FixtureRequest) -> machine.Run:
             reporter.ensure_newline()
             reporter.write_line(line)
 
-    return machine.boot(chosen, progress)
+    return machine.boot(chosen, progress, TIMEOUT_S)
 
 
 def test_passes_inside(node: str, booted: machine.Run) -> None:
@@ -57,4 +55,4 @@ def test_passes_inside(node: str, booted: machine.Run) -> None:
 
 def test_takes_less_than_its_budget(booted: machine.Run) -> None:
     assert booted.outcomes, booted.explain()
-    assert is_full() or booted.seconds < BUDGET_S, f"{booted.seconds:.0f} s"
+    assert IS_FULL or booted.seconds < BUDGET_S, f"{booted.seconds:.0f} s"
