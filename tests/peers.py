@@ -27,8 +27,16 @@ from tests.namespaces import Namespaces, plain_environment
 GROUPS: dict[str, tuple[str, ...]] = {
     "lxc": ("lxc",),
     "clients": ("libvirt-clients", "libsys-virt-perl", "python3-libvirt"),
+    "virtinst": ("virtinst", "libosinfo-bin", "osinfo-db"),
+    "tck": (
+        "libsys-virt-perl", "libaccessors-perl", "libfile-slurp-perl", "libio-string-perl",
+        "libnetaddr-ip-perl", "libtest-exception-perl", "libwww-perl", "libxml-twig-perl",
+        "libxml-writer-perl", "libxml-xpath-perl", "libyaml-perl",
+    ),
     "libvirtd": ("libvirt-daemon", "libvirt-daemon-driver-lxc", "libvirt-clients"),
     "vm": ("linux-image-amd64", "qemu-system-x86"),
+    "ssh": ("openssh-server", "openssh-client", "netcat-openbsd"),
+    "polkit": ("polkitd", "dbus-daemon"),
 }
 # On a merged-/usr system these are links, whatever a package's archive says.
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64")
