@@ -1,4 +1,4 @@
-"""Pipes between our terminal and a program that gets no terminal of its own.
+"""Bytes passed on: between our terminal and a program that gets none, and through ssh to a socket.
 
 A program keeps what it is given, and so does what it leaves behind in the domain: with our terminal
 itself it would read what we type long after its end.
@@ -6,10 +6,12 @@ itself it would read what we type long after its end.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
 
+from virtlxc.cli.failures import Failed
 from virtlxc.cli.terminal import READ_SIZE, STDIN, write_all
 
 OUTPUTS = (1, 2)
@@ -79,3 +81,29 @@ class Relay:
         poll.register(self._ended, select.POLLIN)
         ready = dict(poll.poll())
         return fd if fd in ready else None
+
+
+def join(path: str) -> None:
+    """Passes our standard input to a socket, and what comes back to our standard output.
+
+    Until the other side ends; the end of our input is passed on as the end of what we send.
+    """
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        try:
+            other.connect(path)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise Failed(f"Failed to connect socket to '{path}': {reason}") from None
+
+        def feed() -> None:
+            with contextlib.suppress(OSError):
+                while data := os.read(STDIN, READ_SIZE):
+                    other.sendall(data)
+                other.shutdown(socket.SHUT_WR)
+
+        threading.Thread(target=feed, daemon=True).start()
+        with contextlib.suppress(ConnectionResetError):
+            while data := other.recv(READ_SIZE):
+                write_all(OUTPUTS[0], data)

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from virtlxc.rpc.ssh import Tunnel
+
 SYSTEM_PATH = "lxc:///system"
+SSH_SCHEME = "lxc+ssh://"
+# What a server says to who has not shown yet who he is: libvirt's words.
+AUTHENTICATION_REQUIRED = "authentication required"
 READ_ONLY = 1
 _READ_SIZE = 65536
 _ADDRESS_MAX = 107
@@ -43,27 +48,48 @@ class Event:
 
 
 class Connection:
-    """One connection. ``address`` is a socket's path or a URI that names one.
+    """One connection. ``address`` is a socket's path, or a URI that names one here or elsewhere.
 
     Raises VirtlxcError (NO_CONNECT) that names the mend when nobody listens there. Not for use by
     several threads at a time.
     """
 
     def __init__(self, address: str, readonly: bool = False) -> None:
-        self.path = socket_path(address, readonly)
         self.readonly = readonly
+        self.tunnel: Tunnel | None = None
         self._serial = 0
         self._data = bytearray()
         self._fds: list[int] = []
         self._events: list[Event] = []
         self._streams: dict[int, Stream] = {}
         self._event_rows: dict[int, Procedure] = {}
-        self._socket = _connect(self.path)
+        if address.startswith(SSH_SCHEME):
+            from virtlxc.rpc.ssh import Tunnel
+
+            self.tunnel = Tunnel(address, readonly)
+            self.path, self._socket = self.tunnel.name, self.tunnel.socket
+        else:
+            self.path = socket_path(address, readonly)
+            self._socket = _connect(self.path)
         try:
-            self.call("CONNECT_OPEN", name=SYSTEM_PATH, flags=READ_ONLY if readonly else 0)
+            self._open()
         except BaseException:
-            self._socket.close()
+            self.abandon()
             raise
+
+    def _open(self) -> None:
+        fields = {"name": SYSTEM_PATH, "flags": READ_ONLY if self.readonly else 0}
+        try:
+            self.call("CONNECT_OPEN", **fields)
+        except RemoteError as error:
+            if error.message != AUTHENTICATION_REQUIRED:
+                raise
+            self.call("AUTH_POLKIT")
+            self.call("CONNECT_OPEN", **fields)
+        except VirtlxcError:
+            if self.tunnel is None:
+                raise
+            raise self.tunnel.failure() from None
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -128,6 +154,8 @@ class Connection:
     def abandon(self) -> None:
         """Closes without a word."""
         self._socket.close()
+        if self.tunnel is not None:
+            self.tunnel.end()
         for fd in self._fds:
             os.close(fd)
         self._fds.clear()
@@ -135,6 +163,12 @@ class Connection:
     # Sending
 
     def _send_call(self, row: Procedure, fields: dict[str, Any], fds: Sequence[int] | None) -> int:
+        if fds and self.tunnel is not None:
+            raise VirtlxcError(
+                f"descriptors cannot pass to {self.path} (log in there, and use virtlxc there)",
+                Code.OPERATION_UNSUPPORTED,
+                From.RPC,
+            )
         self._serial += 1
         try:
             payload = row.args.encode_named(fields)
@@ -375,7 +409,7 @@ def _path_of_uri(uri: str) -> str:
         for word in query.split("&"):
             name, _, value = word.partition("=")
             if name == "socket" and value:
-                return _unquote(value)
+                return unquote(value)
         if not query:
             from virtlxc.paths import Paths
 
@@ -383,7 +417,7 @@ def _path_of_uri(uri: str) -> str:
     raise VirtlxcError(f"no connection driver available for {uri}", Code.NO_CONNECT, From.NONE)
 
 
-def _unquote(text: str) -> str:
+def unquote(text: str) -> str:
     parts = text.split("%")
     raw = parts[0].encode()
     for part in parts[1:]:

@@ -59,8 +59,8 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("Virtlxc itself", "virtlxc", (("shell", "cd connect echo exit help pwd quit"),)),
 )  # fmt: skip
 
-# Not for people: completion scripts call them.
-HIDDEN = {"complete": "completion"}
+# Not for people: completion scripts call them, and commands on other hosts through ssh.
+HIDDEN = {"complete": "completion", "socket-relay": "service"}
 
 
 def module_of(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from virtlxc.cli.failures import Exit
-from virtlxc.cli.grammar import Command, rows
+from virtlxc.cli.grammar import Command, rows, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,11 +17,24 @@ def _daemon(session: Session, args: Args) -> None:
     raise Exit(daemon.main(session.paths))
 
 
+def _socket_relay(session: Session, args: Args) -> None:
+    from virtlxc.cli.relay import join
+
+    join(args["path"])
+
+
 COMMANDS = rows(
     Command(
         "daemon",
         "run the daemon in the foreground, as the service does",
         run=_daemon,
+        connects=False,
+    ),
+    Command(
+        "socket-relay",
+        "join a socket and our standard input and output, for who comes by ssh",
+        word("path", "the socket", complete="files"),
+        run=_socket_relay,
         connects=False,
     ),
 )
