@@ -120,7 +120,11 @@ def xml(view: View, flags: int, *, hide_environment: bool) -> str:
 def live_view(view: View) -> model.LiveView:
     assert view.run is not None
     return model.LiveView(
-        id=view.id, consoles=view.run.ptys, links=view.run.links, bridges=view.run.bridges
+        id=view.id,
+        consoles=view.run.ptys,
+        links=view.run.links,
+        bridges=view.run.bridges,
+        aliases=view.run.aliases,
     )
 
 

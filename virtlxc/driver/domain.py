@@ -14,7 +14,7 @@ from typing import Any
 from virtlxc.driver.constants import Reason, State
 from virtlxc.driver.jobs import Job
 from virtlxc.driver.ref import Ref, make_ref
-from virtlxc.model import Domain
+from virtlxc.model import Aliases, Domain
 from virtlxc.plan.steps import Group, Plan
 
 
@@ -33,7 +33,9 @@ class Run:
     ``leaf`` is the domain's group on cgroup2, ``v1`` the one of each controller of cgroup v1;
     ``links`` are (name on the host, name inside) in the order of the definition's interfaces, and
     ``bridges`` those of the virtual networks they are on (None for other interfaces);
-    ``ptys`` the host's names of the consoles; ``undo`` takes back the daemon's own steps.
+    ``ptys`` the host's names of the consoles; ``aliases`` the names of its devices; ``fds`` counts
+    the descriptors that init inherited; ``changes`` how often devices were changed since the start;
+    ``undo`` takes back the daemon's own steps, and those of such changes.
     """
 
     controller: Process
@@ -47,6 +49,9 @@ class Run:
     links: tuple[tuple[str, str], ...] = ()
     bridges: tuple[str | None, ...] = ()
     ptys: tuple[str, ...] = ()
+    aliases: Aliases = field(default_factory=Aliases)
+    fds: int = 0
+    changes: int = 0
     autodestroy: bool = False
     undo: tuple[dict[str, Any], ...] = ()
 

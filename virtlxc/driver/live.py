@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from virtlxc import model
@@ -33,6 +34,9 @@ def load(status: dict[str, Any]) -> View:
     """The view that :func:`save` wrote; raises VirtlxcError, KeyError, TypeError or ValueError."""
     domain = model.parse_domain(status["xml"]) if status.get("xml") else None
     run = from_plain(Run, status["run"]) if status.get("run") else None
+    if run is not None and domain is not None and run.aliases == model.Aliases():
+        # Of a daemon that named no devices.
+        run = replace(run, aliases=model.first_aliases(domain))
     return View(
         name=status["name"],
         uuid=status["uuid"],

@@ -279,6 +279,8 @@ def _run_of(
         v1={name: _resolved(group, controller.pid) for name, group in plan.v1.items()},
         links=plan.links,
         bridges=_bridges(core, domain),
+        aliases=model.first_aliases(domain),
+        fds=len(wish.fds),
         autodestroy=wish.autodestroy,
         undo=steps.undo_records(plan, controller.pid),
     )

@@ -23,13 +23,14 @@ from virtlxc.model.filesystem import Filesystem
 from virtlxc.model.hostdev import Hostdev
 from virtlxc.model.idmap import IdMap, IdRange
 from virtlxc.model.interface import Interface
-from virtlxc.model.live import LiveView
+from virtlxc.model.live import Aliases, LiveView, first_aliases, free_alias
 from virtlxc.model.memory import MemTune
 from virtlxc.model.share import Share
 from virtlxc.model.unserved import Unserved, unserved
 from virtlxc.xmlmap.kept import Kept
 
 __all__ = [
+    "Aliases",
     "Bandwidth",
     "BlkioDevice",
     "BlkioTune",
@@ -61,7 +62,9 @@ __all__ = [
     "Unserved",
     "check",
     "complete",
+    "first_aliases",
     "format_domain",
+    "free_alias",
     "parse_domain",
     "unserved",
 ]

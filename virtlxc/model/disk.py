@@ -21,6 +21,7 @@ class Disk:
     driver_name: str | None = None
     driver_format: str | None = None
     driver_cache: str | None = None
+    alias: str | None = None
     kept: tuple[Kept, ...] = ()
 
 
@@ -55,7 +56,7 @@ DISK = Table(
         Keep(path="transient"),
         Keep(path="serial", note=_BUS),
         Keep(path="boot", note=_BUS),
-        Keep(path="alias", note="devices have no aliases"),
+        Value(path="alias/@name", field="alias", live=True),
         Keep(path="address", note=_BUS),
     ),
 )

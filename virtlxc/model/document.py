@@ -259,9 +259,19 @@ def _running(domain: Domain, live: LiveView) -> Domain:
             guest=guest or interfaces[at].guest,
             bridge=bridge,
         )
+    names = live.aliases
     return replace(
         domain,
+        disks=_named(domain.disks, names.disks),
+        filesystems=_named(domain.filesystems, names.filesystems),
         consoles=tuple(consoles),
-        interfaces=tuple(interfaces),
+        interfaces=_named(tuple(interfaces), names.interfaces),
+        hostdevs=_named(domain.hostdevs, names.hostdevs),
         partition=domain.partition or live.partition,
     )
+
+
+def _named(devices: tuple[Any, ...], names: tuple[str, ...]) -> tuple[Any, ...]:
+    """The devices with their aliases; those that nobody named stay without."""
+    named = [replace(device, alias=name) for device, name in zip(devices, names, strict=False)]
+    return (*named, *devices[len(named) :])

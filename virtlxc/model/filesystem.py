@@ -31,6 +31,7 @@ class Filesystem:
     driver_format: str | None = None
     space_hard_limit_bytes: int | None = None
     space_soft_limit_bytes: int | None = None
+    alias: str | None = None
     kept: tuple[Kept, ...] = ()
 
 
@@ -93,7 +94,7 @@ FILESYSTEM = Table(
         Value(path="source/@volume", field="source_volume", when=("type", ("volume",))),
         Value(path="target/@dir", field="target"),
         Flag(path="readonly", field="readonly"),
-        Keep(path="alias", note="devices have no aliases"),
+        Value(path="alias/@name", field="alias", live=True),
         Ignore(path="address"),
         Value(
             path="space_hard_limit",

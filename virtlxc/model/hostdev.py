@@ -25,6 +25,7 @@ class Hostdev:
     startup_policy: str | None = None
     ips: tuple[Ip, ...] = ()
     routes: tuple[Route, ...] = ()
+    alias: str | None = None
     kept: tuple[Kept, ...] = ()
 
 
@@ -74,7 +75,7 @@ HOSTDEV = Table(
         Repeat(path="route", field="routes", table=ROUTE),
         Keep(path="boot", note="for virtual machines"),
         Keep(path="rom", note="for virtual machines"),
-        Keep(path="alias", note="devices have no aliases"),
+        Value(path="alias/@name", field="alias", live=True),
         Keep(path="address", note="for virtual machines"),
     ),
 )

@@ -39,6 +39,7 @@ class Interface:
     bandwidth: Bandwidth | None = None
     script: str | None = None
     bridge: str | None = None
+    alias: str | None = None
     kept: tuple[Kept, ...] = ()
 
 
@@ -149,7 +150,7 @@ INTERFACE = Table(
         Keep(path="teaming", note=_CARD),
         Keep(path="boot", note=_CARD),
         Keep(path="rom", note=_CARD),
-        Keep(path="alias", note="devices have no aliases"),
+        Value(path="alias/@name", field="alias", live=True),
         Keep(path="address", note=_CARD),
     ),
     make=_make,
