@@ -37,6 +37,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "vm": ("linux-image-amd64", "qemu-system-x86"),
     "ssh": ("openssh-server", "openssh-client", "netcat-openbsd"),
     "polkit": ("polkitd", "dbus-daemon"),
+    "mmdebstrap": ("mmdebstrap",),
+    "lxcfs": ("lxcfs",),
+    "crun": ("crun",),
 }
 # On a merged-/usr system these are links, whatever a package's archive says.
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64")

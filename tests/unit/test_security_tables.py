@@ -56,6 +56,18 @@ def test_the_hosts_network() -> None:
     assert _dropped("allow", ("net_admin", "on"), host_net=True) == set()
 
 
+def test_what_only_the_hosts_namespace_heeds() -> None:
+    def kept(policy: str, *states: tuple[str, str]) -> bool:
+        found = capabilities.bounding_set(
+            policy, states, shares_host_network=False, user_namespace=True
+        )
+        return "sys_rawio" in found
+
+    assert not kept("default")
+    assert kept("default", ("sys_rawio", "on"))
+    assert kept("allow")
+
+
 MAP = (Range(0, 1000000, 1000), Range(1000, 5000, 1))
 
 

@@ -179,6 +179,7 @@ def kept_capabilities(scene: Scene) -> tuple[str, ...]:
         features.caps,
         shares_host_network=scene.host_net,
         shares_host_root=hostroot.applies(scene),
+        user_namespace=scene.userns,
     )
 
 

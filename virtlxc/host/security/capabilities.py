@@ -23,6 +23,9 @@ NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(NAMES)}
 # What libvirt's driver drops when the policy is "default".
 DROPPED_BY_DEFAULT = frozenset({"sys_module", "sys_time", "mknod", "audit_control", "mac_admin"})
 
+# Checked against the host's user namespace alone (I/O ports, raw memory, commands of disks).
+VOID_IN_USER_NAMESPACE = frozenset({"sys_rawio"})
+
 
 def bounding_set(
     policy: str,
@@ -30,18 +33,22 @@ def bounding_set(
     *,
     shares_host_network: bool,
     shares_host_root: bool = False,
+    user_namespace: bool = False,
 ) -> tuple[str, ...]:
     """The capabilities that stay, in the kernel's order.
 
     ``policy`` is ``default``, ``allow`` or ``deny``; ``states`` are the pairs of a capability's
     name and ``on`` or ``off``. A container on the host's network could reconfigure the host, so
     there ``net_admin`` stays only when it is asked for by name. So does ``dac_read_search`` in one
-    on the host's root: open_by_handle_at(2) finds what is covered there.
+    on the host's root: open_by_handle_at(2) finds what is covered there. ``user_namespace``: by
+    default what the kernel only heeds outside of one goes, too: systemd takes ``sys_rawio`` for a
+    sign that it can mount debugfs and tracefs, and is degraded when it cannot.
     """
     on = {name for name, state in states if state == "on"}
     off = {name for name, state in states if state == "off"}
+    dropped = DROPPED_BY_DEFAULT | (VOID_IN_USER_NAMESPACE if user_namespace else frozenset())
     kept = {
-        "default": set(NAMES) - (DROPPED_BY_DEFAULT - on),
+        "default": set(NAMES) - (dropped - on),
         "allow": set(NAMES),
         "deny": on,
     }[policy]
