@@ -78,7 +78,10 @@ class Connection:
             raise
 
     def _open(self) -> None:
-        fields = {"name": SYSTEM_PATH, "flags": READ_ONLY if self.readonly else 0}
+        fields: dict[str, Any] = {
+            "name": SYSTEM_PATH,
+            "flags": READ_ONLY if self.readonly else 0,
+        }
         try:
             self.call("CONNECT_OPEN", **fields)
         except RemoteError as error:
