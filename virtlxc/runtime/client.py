@@ -172,6 +172,27 @@ class Spawner:
         return EnterChannel(channel)
 
 
+    def change(self, request: Mapping[str, Any], fds: tuple[int, ...], timeout: float) -> None:
+        """Have a running container changed; see runtime.change for the request and descriptors.
+
+        Raises Failed, TimeoutError; then the caller undoes what may have been done.
+        """
+        channel = self._fork(b"D")
+        try:
+            protocol.send(channel, request, fds)
+            channel.settimeout(timeout)
+            try:
+                got = protocol.receive(channel)
+            except ConnectionError:
+                got = None
+        finally:
+            channel.close()
+        if got is None:
+            raise Failed("change", "", 0, "", "the process that changes it was killed")
+        if "failed" in got[0]:
+            raise Failed.from_json(got[0]["failed"])
+
+
 def _hand_over(channel: socket.socket, plan: Mapping[str, Any], fds: tuple[int, ...]) -> None:
     """Send what the controller needs to know, then the whole plan, which it keeps as it is."""
     head = {name: value for name, value in plan.items() if name != "steps"}
@@ -391,7 +412,8 @@ class ControllerLink:
     """A connection to a controller's socket; OSError when there is none.
 
     Calls and their fields: STATUS; SUBSCRIBE (events follow); CONSOLE{tty} (a raw stream from then
-    on); RESIZE{tty, rows, cols}; INTENT{end: destroy|shutdown|reboot|null, kill: bool}.
+    on); RESIZE{tty, rows, cols}; INTENT{end: destroy|shutdown|reboot|null, kill: bool};
+    AMEND{boot} (what the next boots perform).
     """
 
     def __init__(self, path: str, timeout: float | None = 5.0) -> None:

@@ -19,7 +19,7 @@ from .disk import read_text, replace
 from .journal import undo, undo_records, write_journal
 from .lean import Socket, packet_pair, parse, receive_fds, stream, unparse
 from .ops.cgroups import end_stragglers, kill_tree
-from .performer import Boot, Start, describe, perform, perform_again
+from .performer import Boot, Start, amended, describe, perform, perform_again
 from .protocol import Failed, ProtocolError
 from .service import FEATURES, Service
 
@@ -359,7 +359,7 @@ class Controller:
         plan = parse(zlib.decompress(self.start.packed_plan))
         own = [
             step
-            for step in plan["steps"]
+            for step in (*plan["steps"], *amended(self.start))
             if step["side"] != "daemon" or (step.get("undo") or {}).get("late")
         ]
         records = undo_records({}, {"controller": os.getpid()}, own)

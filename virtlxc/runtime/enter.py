@@ -108,11 +108,11 @@ class Entry:
         # Before the first setns: from then on a process inside could look at our memory.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         self.step = "find the domain's init"
-        pid = _pid_of(self.init_fd)
+        pid = pid_of(self.init_fd)
         wanted = request.get("namespaces", list(_KINDS))
         mask = 0
         for kind in _KINDS:
-            if kind in wanted and _differs(pid, kind):
+            if kind in wanted and differs(pid, kind):
                 mask |= syscalls.NAMESPACES[kind]
         self.step = "join the domain's cgroups"
         for mount, path in request.get("cgroups", ()):
@@ -253,7 +253,7 @@ def _report(fd: int, step: str, number: int, path: str, text: str) -> None:
     os.write(fd, "\0".join((step, str(number), path, text)).encode())
 
 
-def _pid_of(pidfd: int) -> int:
+def pid_of(pidfd: int) -> int:
     """The pid behind a pidfd in our pid namespace; StepError when it is gone."""
     with open(f"/proc/self/fdinfo/{pidfd}") as info:
         for line in info:
@@ -264,7 +264,7 @@ def _pid_of(pidfd: int) -> int:
     raise StepError(3, "", "the domain's init is gone")
 
 
-def _differs(pid: int, kind: str) -> bool:
+def differs(pid: int, kind: str) -> bool:
     """Whether init is in another namespace of this kind than we are (joining our own is EINVAL)."""
     try:
         return os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")

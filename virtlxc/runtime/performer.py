@@ -45,11 +45,15 @@ class Boot:
 
 
 class Start:
-    """What a start was asked for with: ``head`` and ``packed_plan`` unread, descriptors passed."""
+    """What a start was asked for with: ``head`` and ``packed_plan`` unread, descriptors passed.
+
+    ``packed_boot``: the steps of the next boots, when devices have come or gone since.
+    """
 
     def __init__(self, head: bytes, packed_plan: bytes, fds: list[int]) -> None:
         self.head = head
         self.packed_plan = packed_plan
+        self.packed_boot = b""
         self.fds = fds
         self.controller = os.getpid()
 
@@ -78,7 +82,7 @@ def perform_again(start: Start, keys: dict[str, int], report: Socket) -> None:
         plan = parse(zlib.decompress(start.packed_plan))
         ctx = _context(start, plan, report)
         ctx.keys = keys
-        steps = protocol.boot_half(plan["steps"])
+        steps = amended(start) or protocol.boot_half(plan["steps"])
         # The controller has ended what ran; cgroup.kill would end what is born there next (see
         # Controller._reboot).
         records = undo_records(plan, ctx.pids, steps)
@@ -87,6 +91,14 @@ def perform_again(start: Start, keys: dict[str, int], report: Socket) -> None:
         return ctx
 
     _live(work, report)
+
+
+def amended(start: Start) -> list[dict[str, Any]]:
+    """The boot half that replaces the plan's own; empty when nothing was changed."""
+    steps: list[dict[str, Any]] = []
+    if start.packed_boot:
+        steps = parse(zlib.decompress(start.packed_boot))
+    return steps
 
 
 def _live(work: Callable[[], Context], report: Socket) -> None:

@@ -6,6 +6,7 @@ frozen: fields may be added, never changed.
 
 from __future__ import annotations
 
+import binascii
 import os
 import select
 import time
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
     from .controller import Controller
 
-FEATURES = ("console", "resize", "intent", "kill", "subscribe")
+FEATURES = ("console", "resize", "intent", "kill", "subscribe", "amend")
 _MAX_CLIENTS = 64
-_MAX_REQUEST = 65536
+#: An amended boot half may be long; nobody but root can connect.
+_MAX_REQUEST = 1 << 20
 _HANGUP = select.POLLHUP | select.POLLERR | select.POLLNVAL
 INTENTS = ("destroy", "shutdown", "reboot")
 
@@ -296,6 +298,15 @@ class Service:
         if request.get("kill") and end == "destroy":
             self.controller.kill()
 
+    def amend(self, client: Client, request: dict[str, Any]) -> None:
+        """``boot``: the steps of the next boots, as base64 of zlib-packed JSON."""
+        try:
+            boot = binascii.a2b_base64(request["boot"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CallError("INVALID", f"boot is base64: {error!r}") from None
+        self.controller.start.packed_boot = boot
+        protocol.send(client.sock, {"ok": self.controller.status()})
+
     def _console(self, request: dict[str, Any]) -> Console:
         number = request.get("tty", 0)
         if not isinstance(number, int) or not 0 <= number < len(self.consoles):
@@ -311,4 +322,5 @@ CALLS = {
     "CONSOLE": Service.console,
     "RESIZE": Service.resize,
     "INTENT": Service.intent,
+    "AMEND": Service.amend,
 }

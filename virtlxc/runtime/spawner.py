@@ -11,11 +11,11 @@ import gc
 import os
 import signal
 
-from . import controller, enter, lean, protocol, syscalls
+from . import change, controller, enter, lean, protocol, syscalls
 from .protocol import Failed
 from .warm import warm_up
 
-MAINS = {b"C": controller.main, b"E": enter.main}
+MAINS = {b"C": controller.main, b"E": enter.main, b"D": change.main}
 
 
 def main(fd: int) -> None:

@@ -29,7 +29,20 @@ the controller has left (the cgroup the controller itself is in).
 
 from __future__ import annotations
 
-from . import cgroups, files, identity, inside, links, locks, mounts, process
+from . import (
+    cgroups,
+    changes,
+    files,
+    identity,
+    inside,
+    layers,
+    links,
+    locks,
+    loops,
+    mounts,
+    nics,
+    process,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,16 +84,29 @@ OPS: dict[str, Callable[..., None]] = {
     "mount-attr": mounts.mount_attr,
     "lock-tree": locks.lock_tree,
     "new-mount": mounts.new_mount,
+    "shift-tree": layers.shift_tree,
+    "overlay": layers.overlay,
+    "loop": loops.attach,
+    "loop-clear": loops.clear,
     "node": mounts.node,
     "ptys": mounts.ptys,
     "link-veth": links.veth,
     "link-aside": links.aside,
     "link-delete": links.delete,
-    "link-move": links.move,
+    "link-macvlan": nics.macvlan,
+    "link-lend": nics.lend,
+    "link-return": nics.give_back,
+    "link-rate": nics.rate,
+    "pin-ns": nics.pin,
+    "unpin-ns": nics.unpin,
     "link-up": links.up,
     "lo-up": links.lo_up,
     "address": links.address,
     "route": links.route,
+    "link-remove": changes.link_remove,
+    "open-guest": changes.open_guest,
+    "remove-node": changes.remove_node,
+    "detach": changes.detach,
     "private-mounts": inside.private_mounts,
     "attach-root": inside.attach_root,
     "attach": inside.attach,
