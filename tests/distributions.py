@@ -37,6 +37,14 @@ RECIPES = {
             *("iputils-ping", "openssh-server", "less", "nano", "python3-minimal"),
         ),
     ),
+    # A host: what virtlxc needs, and what tests of systemd hosts ask.
+    "host": Recipe(
+        (
+            *("systemd-sysv", "systemd-container", "dbus", "libpam-systemd", "udev", "kmod"),
+            *("python3", "python3-lxml", "python3-jeepney", "iproute2", "nftables"),
+            *("dnsmasq-base", "polkitd"),
+        ),
+    ),
     "sysvinit": Recipe(("sysvinit-core", "ifupdown", "iproute2", "isc-dhcp-client")),
 }
 
