@@ -143,7 +143,10 @@ class Source:
     """What lies at one path of the host.
 
     ``kind``: dir, file, block, char, fifo, socket or missing. ``fstype`` is the type of the file
-    system, ``device`` the numbers of a node.
+    system that it lies on, ``device`` the numbers of a node. ``holds`` is what a block device or an
+    image has in it: a type of file system, 'partitions', 'qcow2' and the like, or '' when nothing
+    was recognised. ``whole`` is the disk that a partition belongs to. ``loop`` is a loop device
+    that an image is written through.
     """
 
     path: str
@@ -152,6 +155,18 @@ class Source:
     gid: int = 0
     fstype: str = ""
     device: tuple[int, int] = (0, 0)
+    holds: str = ""
+    whole: str = ""
+    loop: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """A network interface of the host."""
+
+    mac: str
+    mtu: int
+    up: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +226,10 @@ class StartFacts:
     kind (dir, file or missing) of each path inside its root that it binds, and of each target when
     the root is the host's. ``no_folders`` are those of /proc, /sys, /dev and /run that are
     something else in the root. ``bridges`` and ``links`` are names of the host's; ``shared`` is
-    keyed by net, ipc, uts.
+    keyed by net, ipc, uts; ``nics`` are the interfaces that the domain borrows or builds upon, by
+    name. ``usb`` has the device nodes that were found for each USB device that is asked for, by
+    :attr:`virtlxc.model.Hostdev.usb_name`. ``loops`` are the numbers of the loop devices that a
+    running domain has already, by their tag.
     """
 
     sources: tuple[Source, ...] = ()
@@ -223,6 +241,9 @@ class StartFacts:
     networks: Mapping[str, Network] = field(default_factory=dict)
     shared: Mapping[str, Shared] = field(default_factory=dict)
     host_root: HostRoot = field(default_factory=HostRoot)
+    nics: Mapping[str, Nic] = field(default_factory=dict)
+    usb: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    loops: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def source(self, path: str) -> Source:
         """What is at ``path``; a path that was not looked at counts as missing."""

@@ -10,13 +10,15 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from virtlxc.host import inits, links
-from virtlxc.host.facts import HostRoot, Init, Network, Shared, Source, StartFacts
+from virtlxc.host import blockdevices, inits, links, usb
+from virtlxc.host.facts import HostRoot, Init, Network, Nic, Shared, Source, StartFacts
 from virtlxc.host.hierarchies import unescape
 from virtlxc.model import Domain, Filesystem, Share
+from virtlxc.model.container import RAM
 from virtlxc.runtime import syscalls
+from virtlxc.runtime.ops.loops import tagged
 
 _TIMERS = {"rtc": "/dev/rtc0", "hpet": "/dev/hpet"}
 _PROGRAM_TREES = ("/usr", "/etc", "/opt")
@@ -60,7 +62,7 @@ def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFact
     names = _link_names(domain, around)
     present = tuple(name for name in names if links.exists(name))
     return StartFacts(
-        sources=tuple(look(path) for path in _paths(domain)),
+        sources=tuple(_sources(domain)),
         inside=_inside(domain),
         init=_init(domain),
         no_folders=_no_folders(domain),
@@ -69,14 +71,58 @@ def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFact
         networks={name: network for name, network in around.networks.items() if name in named},
         shared={share.kind: _shared(share, around) for share in domain.shares},
         host_root=_host_root() if domain.root is None else HostRoot(),
+        nics=_nics(domain),
+        usb=_usb(domain),
     )
 
 
-def _paths(domain: Domain) -> list[str]:
-    paths = [fs.source for fs in domain.filesystems if fs.type == "mount" and fs.source]
+def loops() -> dict[str, tuple[int, int]]:
+    """The numbers of the loop devices in use, by tag: for changes of a running domain."""
+    return tagged()
+
+
+def _sources(domain: Domain) -> Iterator[Source]:
+    plain = [fs.source for fs in domain.filesystems if fs.type == "mount"]
+    plain += [device.path for device in domain.blkiotune.devices]
+    plain += [dev.source for dev in domain.hostdevs if dev.type in ("storage", "misc")]
+    plain += [path for paths in _usb(domain).values() for path in paths]
+    plain += [
+        extra.overlay for extra in domain.container.filesystems if extra.overlay not in (None, RAM)
+    ]
     if domain.clock.offset == "localtime":
-        paths += [_TIMERS[timer.name] for timer in domain.clock.timers if timer.name in _TIMERS]
-    return list(dict.fromkeys(paths))
+        plain += [_TIMERS[timer.name] for timer in domain.clock.timers if timer.name in _TIMERS]
+    images = [disk.source for disk in domain.disks]
+    images += [fs.source for fs in domain.filesystems if fs.type in ("block", "file")]
+    for path in dict.fromkeys(path for path in plain if path and path not in images):
+        yield look(path)
+    for path in dict.fromkeys(path for path in images if path):
+        yield look_into(path)
+
+
+def look_into(path: str) -> Source:
+    """What lies at a path of the host, and what a device or an image there has in it."""
+    source = look(path)
+    if source.kind not in ("block", "file"):
+        return source
+    loop = blockdevices.loop_of(path) if source.kind == "file" else ""
+    return replace(source, holds=blockdevices.holds(path), loop=loop)
+
+
+def _nics(domain: Domain) -> dict[str, Nic]:
+    names = [card.source for card in domain.interfaces if card.type == "direct"]
+    names += [dev.source for dev in domain.hostdevs if dev.type == "net"]
+    found = {name: links.nic(name) for name in names if name}
+    return {name: nic for name, nic in found.items() if nic is not None}
+
+
+def _usb(domain: Domain) -> dict[str, tuple[str, ...]]:
+    return {
+        dev.usb_name: usb.find(
+            vendor=dev.vendor, product=dev.product, bus=dev.bus, device=dev.device
+        )
+        for dev in domain.hostdevs
+        if dev.type == "usb"
+    }
 
 
 def _link_names(domain: Domain, around: Surroundings) -> list[str]:
@@ -106,13 +152,16 @@ def look(path: str) -> Source:
         found = os.stat(path)
     except OSError:
         return Source(path=path, kind="missing")
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "file")
+    device = (os.major(found.st_rdev), os.minor(found.st_rdev))
     return Source(
         path=path,
-        kind=_KINDS.get(stat.S_IFMT(found.st_mode), "file"),
+        kind=kind,
         uid=found.st_uid,
         gid=found.st_gid,
         fstype=_fstype(path, found.st_dev),
-        device=(os.major(found.st_rdev), os.minor(found.st_rdev)),
+        device=device,
+        whole=blockdevices.whole_disk(device) if kind == "block" else "",
     )
 
 

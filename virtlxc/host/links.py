@@ -1,4 +1,4 @@
-"""Whether a network link of the host is there, and is a bridge: two ioctls, no dump."""
+"""What a start wants to know of the host's network links: a few ioctls, no dump."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import fcntl
 import socket
 import struct
 
+from virtlxc.host.facts import Nic
+
+_SIOCGIFFLAGS = 0x8913
+_SIOCGIFMTU = 0x8921
+_SIOCGIFHWADDR = 0x8927
 _SIOCETHTOOL = 0x8946
+_IFF_UP = 1
 _ETHTOOL_GDRVINFO = 0x00000003
 _DRVINFO_SIZE = 196  # struct ethtool_drvinfo
 _DRIVERS = frozenset({"bridge", "openvswitch"})
@@ -36,3 +42,22 @@ def is_bridge(name: str) -> bool:
             return False
     driver = info.tobytes()[4:36].split(b"\0", 1)[0].decode("ascii", "replace")
     return driver in _DRIVERS
+
+
+def nic(name: str) -> Nic | None:
+    """Address, size and state of a link; None when there is none."""
+    raw = name.encode()
+    if not 0 < len(raw) <= _NAME_MAX:
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+
+        def ask(question: int) -> bytes:
+            return fcntl.ioctl(sock, question, struct.pack("16s24x", raw))[16:]
+
+        try:
+            mac = ask(_SIOCGIFHWADDR)[2:8].hex(":")
+            (mtu,) = struct.unpack_from("i", ask(_SIOCGIFMTU))
+            (flags,) = struct.unpack_from("H", ask(_SIOCGIFFLAGS))
+        except OSError:
+            return None
+    return Nic(mac=mac, mtu=mtu, up=bool(flags & _IFF_UP))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from virtlxc.xmlmap import Kept, Repeat, Table, Value, types
 
 URI = "urn:virtlxc:domain:1"
+RAM = "ram"
+"""The value of ``overlay`` that keeps what is written in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +18,8 @@ class FilesystemExtra:
     ``idmap``: 'mount' (bind it by an idmapped mount), 'none' (bind it as it is), None (decided by
     the owner of its top folder). ``options`` are mount options such as 'noexec'. ``optional``:
     skipped when its source does not exist. ``propagation``: 'private', 'slave' or 'shared'.
+    ``overlay``: the source is only read; what is written goes to this folder of the host, or, with
+    :data:`RAM`, to memory, and is gone with the container.
     """
 
     target: str
@@ -23,6 +27,7 @@ class FilesystemExtra:
     options: tuple[str, ...] = ()
     optional: bool = False
     propagation: str | None = None
+    overlay: str | None = None
     kept: tuple[Kept, ...] = ()
 
 
@@ -95,6 +100,8 @@ LIMIT_NAMES = types.choice(
     *("nproc", "rss", "rtprio", "rttime", "sigpending", "stack"),
 )
 
+OVERLAY = types.matching(r"ram|/[^\n:,\\]+", "'ram', or a folder of the host's (no : , or \\)")
+
 FILESYSTEM_EXTRA = Table(
     "virtlxc:filesystem",
     FilesystemExtra,
@@ -108,6 +115,7 @@ FILESYSTEM_EXTRA = Table(
             field="propagation",
             type=types.choice("private", "slave", "shared"),
         ),
+        Value(path="@overlay", field="overlay", type=OVERLAY),
     ),
     namespaces=_NAMESPACE,
 )

@@ -28,6 +28,16 @@ class Hostdev:
     alias: str | None = None
     kept: tuple[Kept, ...] = ()
 
+    @property
+    def usb_name(self) -> str:
+        """How messages and facts call the USB device that is asked for."""
+        words = []
+        if self.vendor is not None or self.product is not None:
+            words.append(f"{self.vendor or 0:04x}:{self.product or 0:04x}")
+        if self.bus is not None or self.device is not None:
+            words.append(f"bus {self.bus or 0} device {self.device or 0}")
+        return " ".join(words)
+
 
 _USB_ID = types.number_any_base(4, 0xFFFF)
 

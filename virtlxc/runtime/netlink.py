@@ -36,14 +36,18 @@ IFF_UP = 1
 IFLA_ADDRESS = 1
 IFLA_IFNAME = 3
 IFLA_MTU = 4
+IFLA_LINK = 5
 IFLA_MASTER = 10
 IFLA_PROTINFO = 12
 IFLA_LINKINFO = 18
 IFLA_AF_SPEC = 26
 IFLA_NET_NS_FD = 28
+IFLA_NEW_IFINDEX = 49
 IFLA_INFO_KIND = 1
 IFLA_INFO_DATA = 2
 VETH_INFO_PEER = 1
+IFLA_MACVLAN_MODE = 1
+MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthrough": 8}
 IFLA_INET6_ADDR_GEN_MODE = 8
 IN6_ADDR_GEN_MODE_NONE = 1
 IFLA_BRPORT_ISOLATED = 33
@@ -132,6 +136,30 @@ def veth_request(
     return create + message(RTM_SETLINK, _SET, settings)
 
 
+def macvlan_request(
+    parent: int,
+    guest: str,
+    netns_fd: int,
+    mode: str,
+    mac: str | None = None,
+    mtu: int | None = None,
+) -> bytes:
+    """A macvlan of the link with index ``parent``, born in another namespace.
+
+    ``mode`` is one of :data:`MACVLAN_MODES`. It goes with its namespace, or with its parent.
+    """
+    body = _link_body() + _name(guest) + _u32(IFLA_LINK, parent)
+    body += _u32(IFLA_NET_NS_FD, netns_fd)
+    if mac:
+        body += _mac(mac)
+    if mtu:
+        body += _u32(IFLA_MTU, mtu)
+    info = attribute(IFLA_INFO_KIND, b"macvlan\0") + attribute(
+        IFLA_INFO_DATA | _NESTED, _u32(IFLA_MACVLAN_MODE, MACVLAN_MODES[mode])
+    )
+    return message(RTM_NEWLINK, _NEW, body + attribute(IFLA_LINKINFO | _NESTED, info))
+
+
 def isolate_request(index: int) -> bytes:
     """Bridge port ``index`` exchanges no frames with other isolated ports."""
     body = _link_body(index, family=socket.AF_BRIDGE)
@@ -154,12 +182,18 @@ def set_request(
     mac: str | None = None,
     up: bool | None = None,
     netns_fd: int | None = None,
+    new_index: int | None = None,
 ) -> bytes:
-    """Change settings of a link; ``up`` None leaves its state."""
+    """Change settings of a link; ``up`` None leaves its state.
+
+    ``new_index``: what it gets in the namespace ``netns_fd`` that it is moved to.
+    """
     mask = 0 if up is None else IFF_UP
     body = _link_body(index, IFF_UP if up else 0, mask)
     if netns_fd is not None:
         body += _u32(IFLA_NET_NS_FD, netns_fd)
+    if new_index is not None:
+        body += _u32(IFLA_NEW_IFINDEX, new_index)
     if name:
         body += _name(name)
     if mtu:
@@ -246,16 +280,28 @@ class Route:
 
     def link(self, name: str) -> tuple[int, str] | None:
         """Index and address (lower case, colons) of a link, None when there is none."""
-        body = _link_body() + _name(name)
+        found = self._answer(_link_body() + _name(name), name)
+        if found is None:
+            return None
+        index = _IFINFO.unpack_from(found)[2]
+        return index, _attributes(found[_IFINFO.size :]).get(IFLA_ADDRESS, b"").hex(":")
+
+    def name_of(self, index: int) -> str | None:
+        """The name of the link with this index, None when there is none."""
+        found = self._answer(_link_body(index), str(index))
+        if found is None:
+            return None
+        return _attributes(found[_IFINFO.size :])[IFLA_IFNAME].rstrip(b"\0").decode()
+
+    def _answer(self, body: bytes, what: str) -> bytes | None:
         self._socket.send(message(RTM_GETLINK, NLM_F_REQUEST, body))
         kind, answer = next(_split(self._socket.recv(65536)))
-        if kind != RTM_NEWLINK:
-            error = -struct.unpack_from("=i", answer)[0]
-            if error == 19:  # ENODEV
-                return None
-            raise OSError(error, os.strerror(error), name)
-        index = _IFINFO.unpack_from(answer)[2]
-        return index, _attributes(answer[_IFINFO.size :]).get(IFLA_ADDRESS, b"").hex(":")
+        if kind == RTM_NEWLINK:
+            return answer
+        error = -struct.unpack_from("=i", answer)[0]
+        if error == 19:  # ENODEV
+            return None
+        raise OSError(error, os.strerror(error), what)
 
     def index(self, name: str) -> int:
         """The index of a link; OSError ENODEV with its name."""

@@ -49,6 +49,7 @@ NAMESPACES = {
     "time": CLONE_NEWTIME,
 }
 
+MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MS_SLAVE = 0x80000
@@ -393,6 +394,12 @@ def set_capabilities(mask: int) -> None:
         _CapData(mask & 0xFFFFFFFF, mask & 0xFFFFFFFF, 0), _CapData(mask >> 32, mask >> 32, 0)
     )
     _checked(_capset(_NR_CAPSET, byref(header), data))
+
+
+def bpf(command: int, attr: bytearray, what: str) -> int:
+    """bpf(2); ``attr`` is the union of this command, which may be written to."""
+    buffer = (ctypes.c_char * len(attr)).from_buffer(attr)
+    return _checked(_bpf(_NR_BPF, command, byref(buffer), len(attr)), what)
 
 
 def load_device_program(insns: bytes) -> int:

@@ -19,16 +19,21 @@ _ALL_ACCESS = 7
 
 
 class Rule(NamedTuple):
-    """What is allowed: ``kind`` is ``b``, ``c`` or ``a`` (both), numbers or :data:`ANY`."""
+    """What is allowed: ``kind`` is ``b``, ``c`` or ``a`` (both), numbers or :data:`ANY`.
+
+    ``slot``: the minor number is known only when the program is loaded; see :func:`slots`.
+    """
 
     kind: str
     major: int
     minor: int
     access: str = "rwm"
+    slot: str = ""
 
     def __str__(self) -> str:
-        numbers = ":".join("*" if n == ANY else str(n) for n in (self.major, self.minor))
-        return f"{self.kind} {numbers} {self.access}"
+        minor = f"({self.slot})" if self.slot else "*" if self.minor == ANY else str(self.minor)
+        major = "*" if self.major == ANY else str(self.major)
+        return f"{self.kind} {major}:{minor} {self.access}"
 
 
 # What every container may use: libvirt's set. 136 is the major of pseudo terminals' slaves.
@@ -67,6 +72,7 @@ class _Insn(NamedTuple):
     src: int = 0
     offset: int = 0
     imm: int = 0
+    slot: str = ""
 
     def encode(self) -> bytes:
         return struct.pack("=BBhi", self.opcode, self.src << 4 | self.dst, self.offset, self.imm)
@@ -87,6 +93,15 @@ _REFUSE = (_Insn(_MOVE_CONST, _RESULT, imm=0), _Insn(_EXIT))
 
 def program(rules: Iterable[Rule]) -> bytes:
     """The instructions that allow what any of ``rules`` allows, and nothing else."""
+    return b"".join(insn.encode() for insn in _compile(rules))
+
+
+def slots(rules: Iterable[Rule]) -> list[tuple[int, str]]:
+    """(number of the instruction, slot) for each constant that is not known yet."""
+    return [(at, insn.slot) for at, insn in enumerate(_compile(rules)) if insn.slot]
+
+
+def _compile(rules: Iterable[Rule]) -> list[_Insn]:
     body = [*_PROLOGUE]
     for rule in dict.fromkeys(rules):
         tests = _tests(rule)
@@ -95,7 +110,7 @@ def program(rules: Iterable[Rule]) -> bytes:
             break
     else:
         body += _REFUSE
-    return b"".join(insn.encode() for insn in body)
+    return body
 
 
 def _tests(rule: Rule) -> list[_Insn]:
@@ -113,7 +128,7 @@ def _tests(rule: Rule) -> list[_Insn]:
     if rule.major != ANY:
         tests.append(_Insn(_JUMP_UNEQUAL_CONST, _MAJOR, imm=rule.major))
     if rule.minor != ANY:
-        tests.append(_Insn(_JUMP_UNEQUAL_CONST, _MINOR, imm=rule.minor))
+        tests.append(_Insn(_JUMP_UNEQUAL_CONST, _MINOR, imm=rule.minor, slot=rule.slot))
     return tests
 
 

@@ -6,11 +6,16 @@ import errno
 import os
 import select
 import signal
+import struct
 import time
 
-from .. import syscalls
+from .. import bpf, syscalls
 from ..disk import put, read_text
 from .context import Context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: How long a removal waits for processes that are already dying, in seconds.
 _PATIENCE = 1.0
@@ -206,16 +211,23 @@ def enter(ctx: Context, *, keys: list[str]) -> None:
         os.close(fd)
 
 
-def bpf_device(ctx: Context, *, mount: str, path: str, insns: str) -> None:
+def bpf_device(
+    ctx: Context, *, mount: str, path: str, insns: str, slots: list[list[Any]] | None = None
+) -> None:
     """Load a BPF_PROG_TYPE_CGROUP_DEVICE program (hex of struct bpf_insn[]) and attach it.
 
-    The program lives as long as the cgroup.
+    ``slots``: [number of an instruction, key] rows; that instruction's constant becomes the minor
+    number of the open device. The program lives as long as the cgroup, and takes the place of one
+    that is there already.
     """
-    program = syscalls.load_device_program(bytes.fromhex(insns))
+    code = bytearray.fromhex(insns)
+    for index, key in slots or ():
+        struct.pack_into("=i", code, index * 8 + 4, os.minor(os.fstat(ctx.key(key)).st_rdev))
+    program = syscalls.load_device_program(bytes(code))
     try:
         folder = os.open(mount + path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            syscalls.attach_device_program(folder, program)
+            bpf.attach_to_group(folder, program, syscalls.BPF_CGROUP_DEVICE)
         finally:
             os.close(folder)
     finally:

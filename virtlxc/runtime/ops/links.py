@@ -77,15 +77,6 @@ def delete(ctx: Context, *, host: str, mac: str) -> None:
             route.request(netlink.delete_request(index), host)
 
 
-def move(ctx: Context, *, name: str, netns: str, guest: str | None = None) -> None:
-    """Move a link of the host into the namespace ``netns``, under the name ``guest``."""
-    with netlink.Route() as route:
-        index = route.index(name)
-        route.request(
-            netlink.set_request(index, name=guest, up=False, netns_fd=ctx.key(netns)), name
-        )
-
-
 def up(
     ctx: Context,
     *,

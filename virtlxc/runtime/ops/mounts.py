@@ -9,6 +9,7 @@ import struct
 
 from .. import syscalls
 from .context import Context, StepError
+from .loops import path_of
 from .trees import bits, lookup, parent_of
 
 _TIOCSPTLCK = 0x40045431
@@ -83,11 +84,15 @@ def new_mount(
     source: str | None = None,
     options: list[list[str]] | None = None,
     attrs: list[str] | None = None,
+    device: str | None = None,
 ) -> None:
     """Make a new file system, detached (fsopen, fsconfig, fsmount).
 
-    ``options``: [name, value] rows, or [name] for a flag such as "newinstance".
+    ``options``: [name, value] rows, or [name] for a flag such as "newinstance". ``device``: key of
+    an open block device that is the source.
     """
+    if device is not None:
+        source = path_of(ctx.key(device))
     rows = [["source", source]] if source else []
     ctx.put(key, syscalls.new_mount(fstype, rows + (options or []), bits(attrs)[0]))
 
@@ -105,14 +110,18 @@ def node(
     gid: int = 0,
     target: str = "",
     data: str = "",
+    device: str | None = None,
 ) -> None:
     """Make one thing in the tree ``key``: kind c, b, dir, file (content ``data``), link, fifo.
 
     A directory that exists is taken as it is; anything else must not be there. The parent must
-    exist. uid and gid are the host's.
+    exist. uid and gid are the host's. ``device``: key of an open device that has the numbers.
     """
     parent, name = parent_of(ctx.key(key), path)
     try:
+        if device is not None:
+            number = os.fstat(ctx.key(device)).st_rdev
+            major, minor = os.major(number), os.minor(number)
         if kind == "dir":
             try:
                 os.mkdir(name, mode, dir_fd=parent)

@@ -1,0 +1,129 @@
+"""File systems whose owner or contents depend on what lies below: idmapped trees, overlays."""
+
+from __future__ import annotations
+
+import os
+
+from .. import syscalls
+from ..lean import Socket, packet_pair, receive_fds, send_fds
+from .context import Context, StepError
+from .trees import bits
+
+#: The name that a file system keeps in its root folder for its own repair: not the guest's.
+_UPPER = "upper"
+_WORK = "work"
+
+
+def shift_tree(
+    ctx: Context, *, key: str, idmap: str, ids: list[list[int]], decide: bool = True
+) -> None:
+    """Make the detached mount ``key`` an idmapped one, if its top folder is the guest's own.
+
+    ``ids`` are [inside, outside, count] rows. A top folder that belongs to an outside id is shifted
+    already, and left alone. ``decide`` False: no look at the owner.
+    """
+    tree = ctx.key(key)
+    if decide:
+        owner = os.fstat(tree).st_uid
+        if any(outside <= owner < outside + count for _, outside, count in ids):
+            return
+        if not any(inside <= owner < inside + count for inside, _, count in ids):
+            raise StepError(
+                0,
+                "",
+                f"its top folder belongs to id {owner}, which is in neither range of the id map",
+            )
+    syscalls.mount_setattr(tree, userns_fd=ctx.key(idmap))
+
+
+def overlay(
+    ctx: Context,
+    *,
+    key: str,
+    changes: str | None = None,
+    size: str | None = None,
+    attrs: list[str] | None = None,
+    uid: int = 0,
+    gid: int = 0,
+    mode: int = 0o755,
+) -> None:
+    """Lay an overlay over the detached mount ``key``, which only gets read; it takes its place.
+
+    ``changes`` is the host's folder that gets what is written, in "upper" beside "work", which
+    are made for uid and gid if need be; null: into memory, ``size`` at most, gone with the mount.
+    """
+    ours, theirs = packet_pair()
+    pid = syscalls.clone(0)
+    if pid == 0:
+        _lay(ctx.key(key), theirs, changes, size, attrs, (uid, gid, mode))
+    theirs.close()
+    answer, fds = receive_fds(ours, 4096)
+    ours.close()
+    os.waitpid(pid, 0)
+    if not fds:
+        number, _, path = answer.decode().partition(" ")
+        if not number:
+            raise StepError(0, "", "the process that lays the overlay was killed")
+        raise OSError(int(number), os.strerror(int(number)), path or None)
+    ctx.put(key, fds[0])
+
+
+def _lay(
+    lower: int,
+    parent: Socket,
+    changes: str | None,
+    size: str | None,
+    attrs: list[str] | None,
+    owner: tuple[int, int, int],
+) -> None:
+    """The helper's whole life: the mount, or errno and path, go to ``parent``."""
+    try:
+        send_fds(parent, b"laid", [_laid(lower, changes, size, attrs, owner)])
+    except OSError as error:
+        parent.send(f"{error.errno or 0} {error.filename or ''}".encode())
+    finally:
+        os._exit(0)
+
+
+def _laid(
+    lower: int,
+    changes: str | None,
+    size: str | None,
+    attrs: list[str] | None,
+    owner: tuple[int, int, int],
+) -> int:
+    # Before 6.15 layers must be attached somewhere: in a mount namespace that ends with us. Both
+    # places are there on every host, and nothing of them is needed by then.
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    folder = _upper(changes, size, owner)
+    try:
+        syscalls.move_mount(lower, syscalls.AT_FDCWD, "/proc/sys")
+        options = [
+            ["lowerdir", "/proc/sys"],
+            ["upperdir", f"{folder}/{_UPPER}"],
+            ["workdir", f"{folder}/{_WORK}"],
+        ]
+        return syscalls.new_mount("overlay", [["source", "overlay"], *options], bits(attrs)[0])
+    except OSError as error:
+        error.filename = error.filename or folder
+        raise
+
+
+def _upper(changes: str | None, size: str | None, owner: tuple[int, int, int]) -> str:
+    """The folder with the two folders that an overlay writes to."""
+    uid, gid, mode = owner
+    folder = changes or "/dev"
+    if changes is None:
+        limit = [["size", size]] if size else []
+        memory = syscalls.new_mount("tmpfs", [["mode", "700"], *limit], bits(["nosuid"])[0])
+        syscalls.move_mount(memory, syscalls.AT_FDCWD, folder)
+    for name in (_UPPER, _WORK):
+        path = f"{folder}/{name}"
+        try:
+            os.mkdir(path, mode)
+        except FileExistsError:
+            continue
+        os.chown(path, uid, gid)
+        os.chmod(path, mode)
+    return folder
