@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.host.netlab import Peer, ip, own_network, run
 from virtlxc.driver.events import Event, EventBus, NetworkLifecycle
-from virtlxc.driver.network_state import NetworkRef
+from virtlxc.driver.named import NamedRef
 from virtlxc.driver.networks import Networks
 from virtlxc.host.network import process
 from virtlxc.paths import Paths
@@ -52,13 +52,13 @@ class Host:
         return peer
 
     @property
-    def default(self) -> NetworkRef:
+    def default(self) -> NamedRef:
         return self.networks.lookup_name("default")
 
-    def conf(self, ref: NetworkRef) -> str:
+    def conf(self, ref: NamedRef) -> str:
         return f"{self.paths.run}/network/{ref.uuid_text}.conf"
 
-    def dnsmasq(self, ref: NetworkRef) -> int | None:
+    def dnsmasq(self, ref: NamedRef) -> int | None:
         return process.find(self.conf(ref), "/nonexistent")
 
     def close(self) -> None:

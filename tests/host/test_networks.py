@@ -12,7 +12,7 @@ import pytest
 from tests.harness import wait_for
 from tests.host.netlab import ip, run, take_lease
 from tests.host.network_host import Host, leftovers, network_host, xml
-from virtlxc.driver.network_state import NetworkEvent
+from virtlxc.driver.named import NamedEvent
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import programs
 
@@ -240,11 +240,11 @@ def test_lifecycle_and_events(host: Host) -> None:
         networks.lookup_name("n")
     assert caught.value.code == Code.NO_NETWORK
     assert host.events == [
-        ("n", NetworkEvent.DEFINED),
-        ("n", NetworkEvent.DEFINED),
-        ("n", NetworkEvent.STARTED),
-        ("n", NetworkEvent.UNDEFINED),
-        ("n", NetworkEvent.STOPPED),
+        ("n", NamedEvent.DEFINED),
+        ("n", NamedEvent.DEFINED),
+        ("n", NamedEvent.STARTED),
+        ("n", NamedEvent.UNDEFINED),
+        ("n", NamedEvent.STOPPED),
     ]
 
 

@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from virtlxc.rpc import registry, tables
+from virtlxc.rpc.handlers import named
 from virtlxc.rpc.registry import Handler
 
 registry.load()
@@ -59,7 +60,10 @@ def _name(handler: Handler) -> str:
 def test_parameters_are_named_like_the_fields(handler: Handler) -> None:
     first, *names = inspect.signature(handler.function).parameters
     assert first == "call"
-    assert tuple(names) == handler.procedure.args.names
+    fields = handler.procedure.args.names
+    if handler.function.__module__ == named.__name__:  # one function for several kinds of things
+        fields = tuple("ref" if name in ("dom", "net", "pool") else name for name in fields)
+    assert tuple(names) == fields
 
 
 @pytest.mark.parametrize("handler", HANDLERS, ids=_name)

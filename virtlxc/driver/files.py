@@ -75,6 +75,24 @@ def sync_folder(folder: str) -> None:
         os.close(fd)
 
 
+def make_folders(*folders: tuple[str, int]) -> None:
+    """Makes each folder (path, mode) with its parents, unless it is there."""
+    for folder, mode in folders:
+        try:
+            os.makedirs(folder, mode, exist_ok=True)
+        except OSError as error:
+            raise refused("make the folder", folder, error) from None
+
+
+def first_time(path: str, mark: str) -> bool:
+    """Whether ``mark`` is new to the file; it stands there afterwards."""
+    with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+        if file.read() == mark:
+            return False
+    replace(path, mark.encode())
+    return True
+
+
 def sweep(folder: str) -> None:
     """Removes what interrupted writers left."""
     with contextlib.suppress(OSError):

@@ -12,8 +12,8 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from virtlxc.driver.network_state import failed
 from virtlxc.driver.network_store import NetworkStore
+from virtlxc.driver.refusals import NETWORK
 from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.host import programs
 from virtlxc.host.network import (
@@ -36,6 +36,7 @@ from virtlxc.host.network.plan import (
 )
 from virtlxc.model.network import Network
 from virtlxc.model.network_document import format_network
+from virtlxc.runtime.protocol import boot_id
 
 _log = logging.getLogger("virtlxc")
 
@@ -123,9 +124,9 @@ class NetworkLife:
             for path, text in texts.items():
                 perform.write(path, text)
         except OSError as error:
-            raise failed(f"network '{network.name}': {error}") from None
+            raise NETWORK.failed(f"network '{network.name}': {error}") from None
         except KernelRefused as error:
-            raise failed(f"network '{network.name}': {error}") from None
+            raise NETWORK.failed(f"network '{network.name}': {error}") from None
         if not (same and process.reload(files.conf, files.pid)):
             process.stop(files.conf, files.pid)
             process.start(programs.require("dnsmasq", "serve DHCP and DNS"), files.conf)
@@ -200,12 +201,6 @@ class NetworkLife:
             for ruleset in _read_rulesets()
             for blocker in firewall.blockers(ruleset, wanted, own)
         )
-
-
-def boot_id() -> str:
-    """Tells this running of the host from others: live state of another one is stale."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
 
 
 def _check_supported(network: Network, doing: str) -> None:

@@ -1,7 +1,6 @@
 """What an instance keeps on disk about its networks.
 
-Definitions are XML in /etc/virtlxc/networks/NAME.xml with autostart links beside them. The live
-state of a running network and dnsmasq's files are in /run/virtlxc/network/, its leases in
+The live state of a running network and dnsmasq's files are in /run/virtlxc/network/, its leases in
 /var/lib/virtlxc/network/, so that guests keep their addresses over a reboot of the host. Live files
 are named by UUID: a network's name may hold what a file name in dnsmasq's configuration may not.
 """
@@ -10,29 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from virtlxc.driver import files
+from virtlxc.driver.definition_files import DefinitionFiles
 from virtlxc.driver.store import read_json
 from virtlxc.host.network import dnsmasq
 from virtlxc.paths import Paths
 
-_log = logging.getLogger(__name__)
-
 PROTO = 1
 """The version of the live state: fields are added, never changed."""
 
-_SUFFIX = ".xml"
 
-
-class NetworkStore:
+class NetworkStore(DefinitionFiles):
     """The files of one instance's networks."""
 
     def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+        super().__init__(paths.networks, paths.networks_autostart)
         self.run = f"{paths.run}/network"
         self.lib = f"{paths.lib}/network"
         # Its presence says that the default network was made once: undefining it is for good.
@@ -40,65 +35,16 @@ class NetworkStore:
 
     def prepare(self) -> None:
         """Makes the folders; dnsmasq's own user must be able to pass and read."""
-        for folder, mode in (
-            (self._paths.networks, 0o700),
-            (self._paths.networks_autostart, 0o700),
-            (self.run, 0o755),
-            (self.lib, 0o755),
-        ):
-            try:
-                os.makedirs(folder, mode, exist_ok=True)
-            except OSError as error:
-                raise files.refused("make the folder", folder, error) from None
-        for folder in (self._paths.networks, self.run):
+        files.make_folders(
+            (self.folder, 0o700), (self.links, 0o700), (self.run, 0o755), (self.lib, 0o755)
+        )
+        for folder in (self.folder, self.run):
             files.sweep(folder)
-
-    # Definitions
-
-    def definitions(self) -> Iterator[tuple[str, str]]:
-        """(name, XML) of every definition, by name; unreadable ones are logged."""
-        folder = self._paths.networks
-        for file_name in sorted(os.listdir(folder)):
-            if not file_name.endswith(_SUFFIX) or file_name.startswith("."):
-                continue
-            try:
-                with open(f"{folder}/{file_name}", encoding="utf-8") as file:
-                    yield file_name.removesuffix(_SUFFIX), file.read()
-            except (OSError, UnicodeDecodeError) as error:
-                _log.error("cannot read the network %s/%s: %s", folder, file_name, error)
-
-    def write_definition(self, name: str, xml: str) -> None:
-        files.replace_durably(self._xml_path(name), xml.encode())
-
-    def remove_definition(self, name: str) -> None:
-        """Removes definition and autostart link for good."""
-        self.set_autostart(name, False)
-        files.remove_durably(self._xml_path(name))
 
     def remove_leases(self, uuid: str) -> None:
         """Of a network that will not come back."""
         with contextlib.suppress(OSError):
             os.unlink(self.dnsmasq_files(uuid).leases)
-
-    def autostart(self, name: str) -> bool:
-        return os.path.islink(self._link_path(name))
-
-    def set_autostart(self, name: str, on: bool) -> None:
-        link = self._link_path(name)
-        if not on:
-            files.remove_durably(link)
-        elif not os.path.islink(link):
-            try:
-                os.symlink(self._xml_path(name), link)
-                files.sync_folder(self._paths.networks_autostart)
-            except OSError as error:
-                raise files.refused("link", link, error) from None
-
-    def _xml_path(self, name: str) -> str:
-        return f"{self._paths.networks}/{name}{_SUFFIX}"
-
-    def _link_path(self, name: str) -> str:
-        return f"{self._paths.networks_autostart}/{name}{_SUFFIX}"
 
     @property
     def default_made(self) -> bool:
@@ -121,12 +67,7 @@ class NetworkStore:
 
     def first_autostart(self, boot_id: str) -> bool:
         """Whether nobody asked yet in this running of the host."""
-        path = f"{self.run}/autostart"
-        with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
-            if file.read() == boot_id:
-                return False
-        files.replace(path, boot_id.encode())
-        return True
+        return files.first_time(f"{self.run}/autostart", boot_id)
 
     def write_live(self, uuid: str, state: dict[str, Any]) -> None:
         data = json.dumps({"proto": PROTO, **state}, separators=(",", ":")).encode()

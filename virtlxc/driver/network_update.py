@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from virtlxc import xmlmap
-from virtlxc.driver.network_state import failed, invalid
+from virtlxc.driver.refusals import NETWORK
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.model import network_tables as tables
 from virtlxc.model.network import Network
@@ -95,7 +95,7 @@ def changed(network: Network, command: int, section: int, parent: int, xml: str)
 def _parent(network: Network, parent: int, item: Any) -> int:
     if parent >= 0:
         if parent >= len(network.ips):
-            raise failed(f"network '{network.name}' has no <ip> element number {parent}")
+            raise NETWORK.failed(f"network '{network.name}' has no <ip> element number {parent}")
         return parent
     version_text = getattr(item, "ip", None) or getattr(item, "start", None) or ""
     six = ":" in version_text
@@ -103,7 +103,7 @@ def _parent(network: Network, parent: int, item: Any) -> int:
     serving = [at for at in fitting if network.ips[at].dhcp]
     for at in (*serving, *fitting):
         return at
-    raise failed(f"network '{network.name}' has no <ip> element that fits")
+    raise NETWORK.failed(f"network '{network.name}' has no <ip> element that fits")
 
 
 def _edited(
@@ -112,10 +112,12 @@ def _edited(
     found = [at for at, one in enumerate(items) if where.same(one, item)]
     if command in (ADD_FIRST, ADD_LAST):
         if found:
-            raise invalid(f"there is an existing {where.name} that matches in network '{name}'")
+            raise NETWORK.invalid(
+                f"there is an existing {where.name} that matches in network '{name}'"
+            )
         return (item, *items) if command == ADD_FIRST else (*items, item)
     if not found:
-        raise invalid(f"couldn't locate a matching {where.name} in network '{name}'")
+        raise NETWORK.invalid(f"couldn't locate a matching {where.name} in network '{name}'")
     at = found[0]
     put = (item,) if command == MODIFY else ()
     return (*items[:at], *put, *items[at + 1 :])

@@ -1,9 +1,5 @@
 """The calls about virtual networks.
 
-One lock serialises all changes (a start looks at what all other networks hold, and they are rare);
-questions read an immutable snapshot and may run on the event loop where marked [fast]. All raise
-VirtlxcError only.
-
 A domain's start starts the network that it needs: whoever starts a container on ``default`` wants
 it connected, and libvirt's "network is not active" is a question with one answer. A network that
 shall stay down is undefined, or not named by a domain.
@@ -12,28 +8,17 @@ shall stay down is undefined, or not named by a domain.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid as _uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from virtlxc.driver import refusals
 from virtlxc.driver.events import EventBus, NetworkLifecycle
-from virtlxc.driver.network_life import NetworkLife, boot_id
-from virtlxc.driver.network_state import (
-    VALIDATE,
-    XML_INACTIVE,
-    DhcpLease,
-    Listing,
-    NetworkEvent,
-    NetworkRef,
-    NetworkView,
-    failed,
-    invalid,
-    no_network_named,
-    no_network_with_uuid,
-)
+from virtlxc.driver.named import VALIDATE, XML_INACTIVE, Definitions, Kind, Listing, NamedRef
+from virtlxc.driver.network_life import NetworkLife
+from virtlxc.driver.network_state import DhcpLease, NetworkView
 from virtlxc.driver.network_store import NetworkStore
 from virtlxc.driver.network_update import changed
 from virtlxc.driver.refusals import check_flags
@@ -44,8 +29,10 @@ from virtlxc.host.network.netlink import Netlink
 from virtlxc.model.network import Bridge, Dns, Forward, Network
 from virtlxc.model.network_document import format_network, parse_network
 from virtlxc.paths import Paths
+from virtlxc.runtime.protocol import boot_id
 
 _log = logging.getLogger("virtlxc")
+_refuse = refusals.NETWORK
 
 DEFAULT = "default"
 AFFECT_LIVE, AFFECT_CONFIG = 1, 2
@@ -54,8 +41,18 @@ AFFECT_LIVE, AFFECT_CONFIG = 1, 2
 Interfaces = Callable[[str], Sequence[tuple[str, str]]]
 
 
-class Networks:
+class Networks(Definitions[Network, NetworkView]):
     """The networks of one instance. ``interfaces`` tells who is on a network, by its name."""
+
+    kind = Kind(
+        noun="network",
+        refuse=_refuse,
+        running="network is already active",
+        stopped="network '{name}' is not active",
+        list_call="networkConnectListAllNetworks",
+        list_flags=Listing.ALL,
+        event=NetworkLifecycle,
+    )
 
     def __init__(
         self,
@@ -63,18 +60,15 @@ class Networks:
         events: EventBus,
         *,
         interfaces: Interfaces = lambda name: (),
-        new_uuid: Callable[[], str] = lambda: str(_uuid.uuid4()),
+        new_uuid: Callable[[], str] | None = None,
         new_mac: Callable[[], str] | None = None,
     ) -> None:
         self._store = NetworkStore(paths)
+        super().__init__(self._store, events, new_uuid)
         self._life = NetworkLife(self._store, paths.instance)
         self._instance = paths.instance
-        self._events = events
         self._interfaces = interfaces
-        self._new_uuid = new_uuid
         self._new_mac = new_mac or random_mac
-        self._lock = threading.RLock()
-        self._views: Mapping[str, NetworkView] = {}
         self._no_default = ""  # why there is no network 'default'
 
     # The instance's start
@@ -83,34 +77,15 @@ class Networks:
         """Reads the definitions, takes over what runs, makes the default network the first time."""
         with self._lock:
             self._store.prepare()
-            for name, xml in self._store.definitions():
-                self._load_definition(name, xml)
+            self._load_definitions()
             self._reconnect()
             self._make_default()
 
     def autostart_all(self) -> None:
         """Starts what is marked for it, once while the host is up: a network that was destroyed
-        stays so when the daemon is restarted. A failure is logged and stops no other."""
-        if not self._store.first_autostart(boot_id()):
-            return
-        for view in self._views.values():
-            if view.autostart and not view.active:
-                try:
-                    self.start(view.ref)
-                except VirtlxcError as error:
-                    _log.error("autostart: %s", error)
-
-    def _load_definition(self, name: str, xml: str) -> None:
-        try:
-            network = parse_network(xml)
-            if network.name != name or not network.uuid:
-                raise failed("the file's name is not the network's, or it has no uuid")
-            self._check_unique(network)
-        except VirtlxcError as error:
-            _log.error("the definition of network '%s' is left out: %s", name, error)
-            return
-        on = self._store.autostart(name)
-        self._publish(NetworkView(name=name, uuid=network.uuid, config=network, autostart=on))
+        stays so when the daemon is restarted."""
+        if self._store.first_autostart(boot_id()):
+            self._start_marked()
 
     def _reconnect(self) -> None:
         found: list[tuple[Network, dict[str, Any]]] = []
@@ -131,9 +106,7 @@ class Networks:
             if not self._life.recover(network, state, others):
                 running = others
                 continue
-            view = self._views.get(network.uuid)
-            view = view or NetworkView(name=network.name, uuid=network.uuid)
-            self._publish(replace(view, live=network))
+            self._publish(replace(self._view_of(network), live=network))
         self._life.refresh_rules(running)
 
     def _make_default(self) -> None:
@@ -151,69 +124,13 @@ class Networks:
             network = Network(
                 name=DEFAULT, forward=Forward(mode="nat"), bridge=bridge, dns=dns, ips=(ip,)
             )
-            self._define(self._completed(network))
+            self._define(network)
             self._store.mark_default_made()
         except (VirtlxcError, KernelRefused, OSError) as error:
             self._no_default = str(error)
             _log.warning("no network '%s' was defined: %s", DEFAULT, error)
 
-    def _why_none(self, name: str) -> str:
-        """What to put behind the words that there is no such network."""
-        failed = name == DEFAULT and self._no_default
-        return f"; none could be made: {failed}" if failed else ""
-
     # Questions
-
-    def list_all(self, flags: int = 0) -> list[NetworkRef]:
-        """[fast] The networks that pass the filters of Listing, by name."""
-        check_flags("networkConnectListAllNetworks", flags, 63)
-        pairs: tuple[tuple[int, int, Callable[[NetworkView], bool]], ...] = (
-            (Listing.ACTIVE, Listing.INACTIVE, lambda view: view.active),
-            (Listing.PERSISTENT, Listing.TRANSIENT, lambda view: view.config is not None),
-            (Listing.AUTOSTART, Listing.NO_AUTOSTART, lambda view: view.autostart),
-        )
-        views = sorted(self._views.values(), key=lambda view: view.name)
-        for yes, no, holds in pairs:
-            if flags & yes and not flags & no:
-                views = [view for view in views if holds(view)]
-            elif flags & no and not flags & yes:
-                views = [view for view in views if not holds(view)]
-        return [view.ref for view in views]
-
-    def lookup_name(self, name: str) -> NetworkRef:
-        """[fast] Raises NO_NETWORK when there is none, as the next."""
-        view = self._by_name(name)
-        if view is None:
-            raise no_network_named(name, self._why_none(name))
-        return view.ref
-
-    def lookup_uuid(self, uuid: bytes) -> NetworkRef:
-        """[fast]"""
-        text = str(_uuid.UUID(bytes=uuid))
-        if text not in self._views:
-            raise no_network_with_uuid(text)
-        return self._views[text].ref
-
-    def view(self, ref: tuple[str, bytes]) -> NetworkView:
-        """[fast] All about one network at this moment; raises NO_NETWORK."""
-        name, uuid = ref
-        text = str(_uuid.UUID(bytes=uuid))
-        view = self._views.get(text)
-        if view is None:
-            raise no_network_with_uuid(text, name)
-        return view
-
-    def is_active(self, ref: tuple[str, bytes]) -> bool:
-        """[fast]"""
-        return self.view(ref).active
-
-    def is_persistent(self, ref: tuple[str, bytes]) -> bool:
-        """[fast]"""
-        return self.view(ref).config is not None
-
-    def autostart(self, ref: tuple[str, bytes]) -> bool:
-        """[fast]"""
-        return self.view(ref).autostart
 
     def bridge_name(self, ref: tuple[str, bytes]) -> str:
         """[fast] Raises INTERNAL_ERROR, as libvirt, for a network without bridge."""
@@ -268,33 +185,9 @@ class Networks:
 
     # Definitions
 
-    def define(self, xml: str, flags: int = 0) -> NetworkRef:
+    def define(self, xml: str, flags: int = 0) -> NamedRef:
         check_flags("networkDefineXMLFlags", flags, VALIDATE)
-        network = self._parsed(xml, flags)
-        with self._lock:
-            view = self._define(self._completed(network))
-        return view.ref
-
-    def undefine(self, ref: tuple[str, bytes]) -> None:
-        """Forgets the definition; a running network becomes transient."""
-        with self._lock:
-            view = self.view(ref)
-            if view.config is None:
-                raise invalid("can't undefine transient network")
-            self._store.remove_definition(view.name)
-            if view.active:
-                self._publish(replace(view, config=None, autostart=False))
-            else:
-                self._forget(view)
-            self._tell(view, NetworkEvent.UNDEFINED)
-
-    def set_autostart(self, ref: tuple[str, bytes], on: bool) -> None:
-        with self._lock:
-            view = self.view(ref)
-            if view.config is None:
-                raise invalid("cannot set autostart for transient network")
-            self._store.set_autostart(view.name, on)
-            self._publish(replace(view, autostart=on))
+        return self._define(self._parsed(xml, flags)).ref
 
     def update(
         self,
@@ -312,9 +205,9 @@ class Networks:
             if not flags & (AFFECT_LIVE | AFFECT_CONFIG):
                 flags = AFFECT_LIVE if view.active else AFFECT_CONFIG
             if flags & AFFECT_LIVE and view.live is None:
-                raise invalid("network is not running")
+                raise _refuse.invalid("network is not running")
             if flags & AFFECT_CONFIG and view.config is None:
-                raise invalid("cannot change persistent config of a transient network")
+                raise _refuse.invalid("cannot change persistent config of a transient network")
             live, config = view.live, view.config
             if flags & AFFECT_LIVE and live is not None:
                 live = changed(live, command, section, parent_index, xml)
@@ -327,41 +220,14 @@ class Networks:
 
     # Life
 
-    def create(self, xml: str, flags: int = 0) -> NetworkRef:
+    def create(self, xml: str, flags: int = 0) -> NamedRef:
         """Starts a transient network, or one that has a definition with this other one."""
         check_flags("networkCreateXMLFlags", flags, VALIDATE)
-        network = self._parsed(xml, flags)
-        with self._lock:
-            network = self._completed(network)
-            view = self._views.get(network.uuid)
-            if view is not None and view.active:
-                raise invalid(f"network is already active as '{view.name}'")
-            view = view or NetworkView(name=network.name, uuid=network.uuid)
-            return self._start(view, network).ref
+        return self._create(self._parsed(xml, flags)).ref
 
     def start(self, ref: tuple[str, bytes]) -> tuple[str, ...]:
         """Starts a defined network; the warnings that its user should see."""
-        with self._lock:
-            view = self.view(ref)
-            if view.active:
-                raise invalid("network is already active")
-            assert view.config is not None
-            return self._start(view, view.config).warnings
-
-    def destroy(self, ref: tuple[str, bytes]) -> None:
-        with self._lock:
-            view = self.view(ref)
-            if view.live is None:
-                raise invalid(f"network '{view.name}' is not active")
-            try:
-                self._life.stop(view.live, self._running(without=view.uuid))
-            except KernelRefused as error:
-                raise failed(f"cannot stop network '{view.name}': {error}") from None
-            if view.config is None:
-                self._forget(view)
-            else:
-                self._publish(replace(view, live=None, warnings=()))
-            self._tell(view, NetworkEvent.STOPPED)
+        return self._start(ref).warnings
 
     def ready(self, name: str) -> str:
         """The bridge of a network that a domain needs now; starts the network if need be.
@@ -380,7 +246,7 @@ class Networks:
                 )
             if not view.active:
                 assert view.config is not None
-                view = self._start(view, view.config)
+                view = self._run(view, view.config)
                 for warning in view.warnings:
                     _log.warning("%s", warning)
         return self.bridge_name(view.ref)
@@ -394,16 +260,21 @@ class Networks:
 
     # Inside; callers hold the lock
 
-    def _start(self, view: NetworkView, network: Network) -> NetworkView:
+    def _started(self, view: NetworkView, thing: Network) -> NetworkView:
         try:
-            warnings = self._life.start(network, self._running())
+            warnings = self._life.start(thing, self._running())
         except KernelRefused as error:
-            raise failed(f"cannot start network '{network.name}': {error}") from None
-        view = replace(view, live=network, warnings=warnings)
-        self._publish(view)
-        self._reattach(network)
-        self._tell(view, NetworkEvent.STARTED)
-        return view
+            raise _refuse.failed(f"cannot start network '{thing.name}': {error}") from None
+        self._reattach(thing)
+        return replace(view, warnings=warnings)
+
+    def _stop(self, view: NetworkView) -> NetworkView:
+        assert view.live is not None
+        try:
+            self._life.stop(view.live, self._running(without=view.uuid))
+        except KernelRefused as error:
+            raise _refuse.failed(f"cannot stop network '{view.name}': {error}") from None
+        return replace(view, live=None, warnings=())
 
     def _reattach(self, network: Network) -> None:
         """Puts the interfaces of domains that outlived the last bridge into this one."""
@@ -426,15 +297,24 @@ class Networks:
             from virtlxc import schema
 
             schema.require_valid(xml, "network")
+        return self._parse(xml)
+
+    def _parse(self, xml: str) -> Network:
         return parse_network(xml)
 
-    def _completed(self, network: Network) -> Network:
+    def _format(self, thing: Network) -> str:
+        return format_network(thing)
+
+    def _new_view(self, name: str, uuid: str) -> NetworkView:
+        return NetworkView(name=name, uuid=uuid)
+
+    def _completed(self, thing: Network) -> Network:
         """With uuid, bridge name and MAC; written once, so that they never change by themselves."""
-        same = self._by_name(network.name)
+        network, same = thing, self._by_name(thing.name)
         if not network.uuid:
             uuid = same.uuid if same is not None else self._new_uuid()
             network = replace(network, uuid=uuid)
-        self._check_unique(network)
+        self._check(network)
         if not network.own_bridge:
             return network
         others = [one for one in self._definitions() if one.uuid != network.uuid]
@@ -446,25 +326,16 @@ class Networks:
             network = replace(network, bridge=bridge)
         return allocate.with_bridge(network, read_facts(), others, self._instance, self._new_mac())
 
-    def _check_unique(self, network: Network) -> None:
-        named = self._by_name(network.name)
-        if named is not None and named.uuid != network.uuid:
-            raise failed(f"network '{network.name}' already exists with uuid {named.uuid}")
-        same = self._views.get(network.uuid)
-        if same is not None and same.name != network.name:
-            raise failed(f"network '{same.name}' is already defined with uuid {same.uuid}")
+    def _check_undefine(self, view: NetworkView) -> None:
+        if not view.persistent:
+            raise _refuse.invalid("can't undefine transient network")
 
-    def _define(self, network: Network) -> NetworkView:
-        old = self._views.get(network.uuid)
-        view = old or NetworkView(name=network.name, uuid=network.uuid)
-        self._store.write_definition(network.name, format_network(network))
-        view = replace(view, config=network)
-        self._publish(view)
-        self._tell(view, NetworkEvent.DEFINED)
-        return view
+    def _autostart_refused(self) -> VirtlxcError:
+        return _refuse.invalid("cannot set autostart for transient network")
 
-    def _by_name(self, name: str) -> NetworkView | None:
-        return next((view for view in self._views.values() if view.name == name), None)
+    def _why_none(self, name: str) -> str:
+        failed = name == DEFAULT and self._no_default
+        return f"; none could be made: {failed}" if failed else ""
 
     def _definitions(self) -> list[Network]:
         """All that holds, or may come to hold, a bridge or subnet."""
@@ -474,18 +345,12 @@ class Networks:
         return found
 
     def _running(self, without: str = "") -> list[Network]:
-        views: Iterable[NetworkView] = self._views.values()
+        views = self._views.values()
         return [view.live for view in views if view.live is not None and view.uuid != without]
-
-    def _publish(self, view: NetworkView) -> None:
-        self._views = {**self._views, view.uuid: view}
 
     def _forget(self, view: NetworkView) -> None:
         self._store.remove_leases(view.uuid)
-        self._views = {uuid: one for uuid, one in self._views.items() if uuid != view.uuid}
-
-    def _tell(self, view: NetworkView, event: int) -> None:
-        self._events.emit(NetworkLifecycle((view.name, view.ref.uuid), event))
+        super()._forget(view)
 
 
 def random_mac() -> str:

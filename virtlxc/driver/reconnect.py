@@ -133,15 +133,8 @@ def _abandon(core: Core, uuid: str) -> None:
 
 def autostart(core: Core) -> None:
     """Starts what is marked for it, once in a boot of the host, a few domains at a time."""
-    marker = f"{core.paths.run}/autostarted"
-    boot_id = protocol.boot_id()
-    try:
-        with open(marker) as file:
-            if file.read() == boot_id:
-                return
-    except OSError:
-        pass
-    files.replace(marker, boot_id.encode())
+    if not files.first_time(f"{core.paths.run}/autostarted", protocol.boot_id()):
+        return
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="autostart") as pool:
         for entry in core.registry.entries():
             if entry.view.autostart:

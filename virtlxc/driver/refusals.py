@@ -6,7 +6,7 @@ are libvirt's own where it has one.
 
 from __future__ import annotations
 
-from virtlxc.errors import Code, VirtlxcError
+from virtlxc.errors import Code, From, VirtlxcError
 
 
 def no_domain_named(name: str) -> VirtlxcError:
@@ -70,3 +70,41 @@ def check_flags(call: str, flags: int, known: int = 0) -> None:
     unknown = flags & ~known
     if unknown:
         raise bad_argument(f"unsupported flags (0x{unknown:x}) in function {call}")
+
+
+class Refusals:
+    """The refusals of one part of the driver, with libvirt's number for it.
+
+    ``not_found`` begins the sentence about a thing that is not there: "Network not found: no
+    network"; ``code`` is that error's.
+    """
+
+    def __init__(self, domain: int, not_found: str, code: int) -> None:
+        self._domain = domain
+        self._not_found = not_found
+        self._code = code
+
+    def missing(self, what: str) -> VirtlxcError:
+        """``what`` was looked for: "name 'lab'"."""
+        return VirtlxcError(f"{self._not_found} with matching {what}", self._code, self._domain)
+
+    def invalid(self, cause: str) -> VirtlxcError:
+        """What the state of a thing forbids."""
+        return self._refusal(f"Requested operation is not valid: {cause}", Code.OPERATION_INVALID)
+
+    def failed(self, cause: str) -> VirtlxcError:
+        return self._refusal(f"operation failed: {cause}", Code.OPERATION_FAILED)
+
+    def bad_argument(self, cause: str) -> VirtlxcError:
+        return self._refusal(f"invalid argument: {cause}", Code.INVALID_ARG)
+
+    def not_supported(self, cause: str) -> VirtlxcError:
+        return self._refusal(f"unsupported configuration: {cause}", Code.CONFIG_UNSUPPORTED)
+
+    def _refusal(self, message: str, code: int) -> VirtlxcError:
+        return VirtlxcError(message, code, self._domain)
+
+
+NETWORK = Refusals(From.NETWORK, "Network not found: no network", Code.NO_NETWORK)
+POOL = Refusals(From.STORAGE, "Storage pool not found: no storage pool", Code.NO_STORAGE_POOL)
+VOLUME = Refusals(From.STORAGE, "Storage volume not found: no storage vol", Code.NO_STORAGE_VOL)

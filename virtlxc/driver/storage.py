@@ -1,22 +1,16 @@
-"""The calls about storage pools.
-
-One lock serialises all changes of pools; questions read an immutable snapshot and may run on the
-event loop where marked [fast]. Volumes are in :mod:`virtlxc.driver.storage_volumes`. All raise
-VirtlxcError only.
-"""
+"""The calls about storage pools. Volumes are in :mod:`virtlxc.driver.storage_volumes`."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import threading
-import uuid as _uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from virtlxc.driver import refusals
 from virtlxc.driver.events import EventBus, PoolLifecycle, PoolRefresh
-from virtlxc.driver.network_life import boot_id
+from virtlxc.driver.named import VALIDATE, XML_INACTIVE, Definitions, Kind, NamedRef
 from virtlxc.driver.refusals import check_flags
 from virtlxc.driver.storage_files import Folder, apply, permissions_of
 from virtlxc.driver.storage_state import (
@@ -25,48 +19,42 @@ from virtlxc.driver.storage_state import (
     CREATE_BUILD_NO_OVERWRITE,
     CREATE_BUILD_OVERWRITE,
     CREATE_WITH_BUILD,
-    DEFINE_VALIDATE,
     FORMATS_MADE,
-    XML_INACTIVE,
-    Listing,
     PoolEvent,
     PoolInfo,
-    PoolRef,
+    PoolListing,
     PoolState,
     PoolView,
-    bad_argument,
-    failed,
-    inactive,
-    invalid,
-    no_pool_at,
-    no_pool_named,
-    no_pool_with_uuid,
-    not_supported,
     refused,
 )
 from virtlxc.driver.storage_store import StorageStore
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.model.pool import SERVED, Pool, format_pool, parse_pool
 from virtlxc.paths import Paths
+from virtlxc.runtime.protocol import boot_id
 
 _log = logging.getLogger("virtlxc")
+_refuse = refusals.POOL
 
 
-class Pools:
+class Pools(Definitions[Pool, PoolView]):
     """The storage pools of one instance."""
 
+    kind = Kind(
+        noun="pool",
+        refuse=_refuse,
+        running="storage pool '{name}' is already active",
+        stopped="storage pool '{name}' is not active",
+        list_call="storageConnectListAllStoragePools",
+        list_flags=PoolListing.ALL,
+        event=PoolLifecycle,
+    )
+
     def __init__(
-        self,
-        paths: Paths,
-        events: EventBus,
-        *,
-        new_uuid: Callable[[], str] = lambda: str(_uuid.uuid4()),
+        self, paths: Paths, events: EventBus, *, new_uuid: Callable[[], str] | None = None
     ) -> None:
         self._store = StorageStore(paths)
-        self._events = events
-        self._new_uuid = new_uuid
-        self._lock = threading.RLock()
-        self._views: Mapping[str, PoolView] = {}
+        super().__init__(self._store, events, new_uuid)
         self._busy: dict[str, int] = {}  # UUID -> how many volumes are worked on
 
     # The instance's start
@@ -76,37 +64,20 @@ class Pools:
         while the host is up. A failure is logged and stops no other."""
         with self._lock:
             self._store.prepare()
-            for name, xml in self._store.definitions():
-                self._load_definition(name, xml)
+            self._load_definitions()
             fresh = self._store.first_autostart(boot_id())
             for uuid, xml in list(self._store.lives()):
                 if fresh:
                     self._store.remove_live(uuid)
                 else:
                     self._load_live(uuid, xml)
-            for view in self._views.values():
-                if fresh and view.autostart:
-                    try:
-                        self.start(view.ref)
-                    except VirtlxcError as error:
-                        _log.error("autostart: %s", error)
-
-    def _load_definition(self, name: str, xml: str) -> None:
-        try:
-            pool = parse_pool(xml)
-            if pool.name != name or not pool.uuid:
-                raise failed("the file's name is not the pool's, or it has no uuid")
-            self._check(pool)
-        except VirtlxcError as error:
-            _log.error("the definition of pool '%s' is left out: %s", name, error)
-            return
-        on = self._store.autostart(name)
-        self._publish(PoolView(name=name, uuid=pool.uuid, config=pool, autostart=on))
+            if fresh:
+                self._start_marked()
 
     def _load_live(self, uuid: str, xml: str) -> None:
         try:
             pool = parse_pool(xml)
-            view = self._views.get(uuid) or PoolView(name=pool.name, uuid=uuid)
+            view = self._views.get(uuid) or self._new_view(pool.name, uuid)
             with Folder(pool.path) as folder:
                 self._publish(replace(view, live=pool, volumes=tuple(folder.names())))
         except VirtlxcError as error:
@@ -115,59 +86,22 @@ class Pools:
 
     # Questions
 
-    def list_all(self, flags: int = 0) -> list[PoolRef]:
-        """[fast] The pools that pass the filters of Listing, by name."""
-        check_flags("storageConnectListAllStoragePools", flags, Listing.ALL)
-        pairs: tuple[tuple[int, int, Callable[[PoolView], bool]], ...] = (
-            (Listing.ACTIVE, Listing.INACTIVE, lambda view: view.active),
-            (Listing.PERSISTENT, Listing.TRANSIENT, lambda view: view.config is not None),
-            (Listing.AUTOSTART, Listing.NO_AUTOSTART, lambda view: view.autostart),
-        )
-        views = sorted(self._views.values(), key=lambda view: view.name)
-        for yes, no, holds in pairs:
-            if flags & yes and not flags & no:
-                views = [view for view in views if holds(view)]
-            elif flags & no and not flags & yes:
-                views = [view for view in views if not holds(view)]
+    def _listed(self, flags: int) -> list[PoolView]:
+        views = super()._listed(flags)
         types = [
-            kind for at, kind in enumerate(Listing.TYPES) if flags & Listing.FIRST_TYPE << at
+            kind
+            for at, kind in enumerate(PoolListing.TYPES)
+            if flags & PoolListing.FIRST_TYPE << at
         ]
-        return [view.ref for view in views if not types or view.current.type in types]
+        return [view for view in views if not types or view.current.type in types]
 
-    def lookup_name(self, name: str) -> PoolRef:
-        """[fast] Raises NO_STORAGE_POOL when there is none, as the next."""
-        return self.named(name).ref
-
-    def lookup_uuid(self, uuid: bytes) -> PoolRef:
-        """[fast]"""
-        text = str(_uuid.UUID(bytes=uuid))
-        if text not in self._views:
-            raise no_pool_with_uuid(text)
-        return self._views[text].ref
-
-    def lookup_path(self, path: str) -> PoolRef:
+    def lookup_path(self, path: str) -> NamedRef:
         """[fast] The pool whose folder this is."""
         clean = os.path.normpath(path)
         for view in self._views.values():
             if os.path.normpath(view.path) == clean:
                 return view.ref
-        raise no_pool_at(path)
-
-    def named(self, name: str) -> PoolView:
-        """[fast]"""
-        for view in self._views.values():
-            if view.name == name:
-                return view
-        raise no_pool_named(name)
-
-    def view(self, ref: tuple[str, bytes]) -> PoolView:
-        """[fast] All about one pool at this moment; raises NO_STORAGE_POOL."""
-        name, uuid = ref
-        text = str(_uuid.UUID(bytes=uuid))
-        view = self._views.get(text)
-        if view is None:
-            raise no_pool_with_uuid(text, name)
-        return view
+        raise _refuse.missing(f"target path '{path}'")
 
     def active_views(self) -> list[PoolView]:
         """[fast]"""
@@ -195,7 +129,7 @@ class Pools:
         """[fast] Which types of pools there are, and what volumes can be made in them."""
         check_flags("connectGetStoragePoolCapabilities", flags)
         lines = ["<storagepoolCapabilities>"]
-        for kind in Listing.TYPES:
+        for kind in PoolListing.TYPES:
             if kind not in SERVED:
                 lines.append(f"  <pool type='{kind}' supported='no'/>")
                 continue
@@ -213,62 +147,23 @@ class Pools:
 
     # Definitions
 
-    def define(self, xml: str, flags: int = 0) -> PoolRef:
-        check_flags("storagePoolDefineXML", flags, DEFINE_VALIDATE)
-        pool = self._parsed(xml, bool(flags & DEFINE_VALIDATE))
-        with self._lock:
-            pool = self._completed(pool)
-            view = self._views.get(pool.uuid) or PoolView(name=pool.name, uuid=pool.uuid)
-            self._store.write_definition(pool.name, format_pool(pool))
-            view = replace(view, config=pool)
-            self._publish(view)
-            self._tell(view, PoolEvent.DEFINED)
-        return view.ref
+    def define(self, xml: str, flags: int = 0) -> NamedRef:
+        check_flags("storagePoolDefineXML", flags, VALIDATE)
+        if flags & VALIDATE:
+            from virtlxc import schema
 
-    def undefine(self, ref: tuple[str, bytes]) -> None:
-        with self._lock:
-            view = self.view(ref)
-            if view.active:
-                raise invalid(f"storage pool '{view.name}' is still active")
-            self._store.remove_definition(view.name)
-            self._forget(view)
-            self._tell(view, PoolEvent.UNDEFINED)
-
-    def set_autostart(self, ref: tuple[str, bytes], on: bool) -> None:
-        with self._lock:
-            view = self.view(ref)
-            if view.config is None:
-                raise bad_argument("pool has no config file")
-            self._store.set_autostart(view.name, on)
-            self._publish(replace(view, autostart=on))
+            schema.require_valid(xml, "storagepool")
+        return self._define(self._served(xml)).ref
 
     # Life
 
-    def create(self, xml: str, flags: int = 0) -> PoolRef:
+    def create(self, xml: str, flags: int = 0) -> NamedRef:
         """Starts a transient pool, or one that has a definition with this other one."""
-        check_flags("storagePoolCreateXML", flags, 7)
-        _check_overwrite(flags, CREATE_BUILD_OVERWRITE, CREATE_BUILD_NO_OVERWRITE)
-        with self._lock:
-            pool = self._completed(self._parsed(xml, False))
-            view = self._views.get(pool.uuid)
-            if view is not None and view.active:
-                raise invalid(f"pool is already active as '{view.name}'")
-            if flags & CREATE_WITH_BUILD:
-                _make_folder(pool)
-            view = view or PoolView(name=pool.name, uuid=pool.uuid)
-            return self._start(view, pool).ref
+        build = _wants_folder("storagePoolCreateXML", flags)
+        return self._create(self._served(xml), build).ref
 
     def start(self, ref: tuple[str, bytes], flags: int = 0) -> None:
-        check_flags("storagePoolCreate", flags, 7)
-        _check_overwrite(flags, CREATE_BUILD_OVERWRITE, CREATE_BUILD_NO_OVERWRITE)
-        with self._lock:
-            view = self.view(ref)
-            if view.active:
-                raise invalid(f"storage pool '{view.name}' is already active")
-            assert view.config is not None
-            if flags & CREATE_WITH_BUILD:
-                _make_folder(view.config)
-            self._start(view, view.config)
+        self._start(ref, _wants_folder("storagePoolCreate", flags))
 
     def build(self, ref: tuple[str, bytes], flags: int = 0) -> None:
         """Makes the folder, with its parents; one that is there gets the permissions."""
@@ -277,7 +172,7 @@ class Pools:
         with self._lock:
             view = self.view(ref)
             if view.active:
-                raise invalid(f"storage pool '{view.name}' is already active")
+                raise _refuse.invalid(f"storage pool '{view.name}' is already active")
             _make_folder(view.current)
             self._tell(view, PoolEvent.CREATED)
 
@@ -287,32 +182,19 @@ class Pools:
         with self._lock:
             view = self.view(ref)
             if view.active:
-                raise invalid(f"storage pool '{view.name}' is still active")
+                raise _refuse.invalid(f"storage pool '{view.name}' is still active")
             try:
                 os.rmdir(view.path)
             except OSError as error:
                 raise refused(f"failed to remove pool '{view.path}'", error) from None
             self._tell(view, PoolEvent.DELETED)
 
-    def destroy(self, ref: tuple[str, bytes]) -> None:
-        with self._lock:
-            view = self.view(ref)
-            if not view.active:
-                raise inactive(view.name)
-            self._check_idle(view)
-            self._store.remove_live(view.uuid)
-            if view.config is None:
-                self._forget(view)
-            else:
-                self._publish(replace(view, live=None, volumes=()))
-            self._tell(view, PoolEvent.STOPPED)
-
     def refresh(self, ref: tuple[str, bytes], flags: int = 0) -> None:
         """Looks into the folder again."""
         check_flags("storagePoolRefresh", flags)
         view = self.view(ref)
         if not view.active:
-            raise inactive(view.name)
+            raise self.inactive(view.name)
         with self._lock:
             self._check_idle(view)
             self.rescan(ref)
@@ -331,7 +213,7 @@ class Pools:
         """While a volume is made, filled or wiped, its pool cannot be stopped."""
         with self._lock:
             if not self.view(view.ref).active:
-                raise inactive(view.name)
+                raise self.inactive(view.name)
             self._busy[view.uuid] = self._busy.get(view.uuid, 0) + 1
         try:
             yield
@@ -341,13 +223,16 @@ class Pools:
 
     # Inside; callers hold the lock
 
-    def _start(self, view: PoolView, pool: Pool) -> PoolView:
-        with Folder(pool.path) as folder:
-            view = replace(view, live=pool, volumes=tuple(folder.names()))
-        self._store.write_live(pool.uuid, format_pool(pool))
-        self._publish(view)
-        self._tell(view, PoolEvent.STARTED)
-        return view
+    def _started(self, view: PoolView, thing: Pool) -> PoolView:
+        with Folder(thing.path) as folder:
+            names = tuple(folder.names())
+        self._store.write_live(thing.uuid, format_pool(thing))
+        return replace(view, volumes=names)
+
+    def _stop(self, view: PoolView) -> PoolView:
+        self._check_idle(view)
+        self._store.remove_live(view.uuid)
+        return replace(view, live=None, volumes=())
 
     def _check_idle(self, view: PoolView) -> None:
         if self._busy.get(view.uuid):
@@ -357,57 +242,60 @@ class Pools:
                 From.STORAGE,
             )
 
-    def _parsed(self, xml: str, validate: bool) -> Pool:
-        if validate:
-            from virtlxc import schema
-
-            schema.require_valid(xml, "storagepool")
-        pool = parse_pool(xml)
+    def _served(self, xml: str) -> Pool:
+        pool = self._parse(xml)
         if pool.type not in SERVED:
-            raise not_supported(
+            raise _refuse.not_supported(
                 f"pool '{pool.name}': there are no pools of type '{pool.type}' here "
                 f"(allowed: {', '.join(SERVED)})"
             )
         return pool
 
-    def _completed(self, pool: Pool) -> Pool:
-        if not pool.uuid:
-            same = [view.uuid for view in self._views.values() if view.name == pool.name]
-            pool = replace(pool, uuid=same[0] if same else self._new_uuid())
-            if same and self._views[same[0]].config is None:
-                raise _taken(pool.name, same[0])
-        self._check(pool)
-        return pool
+    def _parse(self, xml: str) -> Pool:
+        return parse_pool(xml)
 
-    def _check(self, pool: Pool) -> None:
+    def _format(self, thing: Pool) -> str:
+        return format_pool(thing)
+
+    def _new_view(self, name: str, uuid: str) -> PoolView:
+        return PoolView(name=name, uuid=uuid)
+
+    def _completed(self, thing: Pool) -> Pool:
+        if not thing.uuid:
+            same = self._by_name(thing.name)
+            # What is transient has no definition that this could be the next version of.
+            known = same is not None and same.persistent
+            thing = replace(thing, uuid=same.uuid if same and known else self._new_uuid())
+        self._check(thing)
+        return thing
+
+    def _check(self, thing: Pool) -> None:
+        super()._check(thing)
         for view in self._views.values():
-            if view.name == pool.name and view.uuid != pool.uuid:
-                raise _taken(view.name, view.uuid)
-            if view.uuid == pool.uuid and view.name != pool.name:
-                raise failed(f"pool '{view.name}' is already defined with uuid {view.uuid}")
-            if view.uuid != pool.uuid and os.path.normpath(view.path) == pool.path:
-                raise failed(
+            if view.uuid != thing.uuid and os.path.normpath(view.path) == thing.path:
+                raise _refuse.failed(
                     f"Storage source conflict with pool: '{view.name}' (its folder is "
-                    f"{pool.path}, too)"
+                    f"{thing.path}, too)"
                 )
 
-    def _publish(self, view: PoolView) -> None:
-        self._views = {**self._views, view.uuid: view}
+    def _check_undefine(self, view: PoolView) -> None:
+        if view.active:
+            raise _refuse.invalid(f"storage pool '{view.name}' is still active")
 
-    def _forget(self, view: PoolView) -> None:
-        self._views = {uuid: one for uuid, one in self._views.items() if uuid != view.uuid}
-
-    def _tell(self, view: PoolView, event: int) -> None:
-        self._events.emit(PoolLifecycle(view.ref, event))
+    def _autostart_refused(self) -> VirtlxcError:
+        return _refuse.bad_argument("pool has no config file")
 
 
-def _taken(name: str, uuid: str) -> VirtlxcError:
-    return failed(f"pool '{name}' already exists with uuid {uuid}")
+def _wants_folder(call: str, flags: int) -> Callable[[Pool], None]:
+    """What a start does first: the folder, if its flags want that."""
+    check_flags(call, flags, CREATE_WITH_BUILD | CREATE_BUILD_OVERWRITE | CREATE_BUILD_NO_OVERWRITE)
+    _check_overwrite(flags, CREATE_BUILD_OVERWRITE, CREATE_BUILD_NO_OVERWRITE)
+    return _make_folder if flags & CREATE_WITH_BUILD else lambda pool: None
 
 
 def _check_overwrite(flags: int, one: int, other: int) -> None:
     if flags & one and flags & other:
-        raise bad_argument("Overwrite and no overwrite flags are mutually exclusive")
+        raise _refuse.bad_argument("Overwrite and no overwrite flags are mutually exclusive")
 
 
 def _sizes(path: str) -> tuple[int, int, int]:

@@ -15,11 +15,8 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from virtlxc.driver.refusals import VOLUME
 from virtlxc.driver.storage_state import (
-    bad_argument,
-    failed,
-    no_volume,
-    not_supported,
     refused,
     volume_exists,
 )
@@ -47,7 +44,7 @@ class Head:
 def check_name(name: str) -> None:
     """Raises INVALID_ARG for what is not the plain name of a file."""
     if not name or name in (".", "..") or "/" in name or "\0" in name or "\n" in name:
-        raise bad_argument(f"volume name '{name}' cannot contain '/' or be '.' or '..'")
+        raise VOLUME.bad_argument(f"volume name '{name}' cannot contain '/' or be '.' or '..'")
 
 
 class Folder:
@@ -84,14 +81,14 @@ class Folder:
             fd = syscalls.openat2(self.fd, name, flags | os.O_NONBLOCK, _WITHIN, mode)
         except OSError as error:
             if error.errno == errno.ENOENT:
-                raise no_volume(f"name '{name}'") from None
+                raise VOLUME.missing(f"name '{name}'") from None
             if error.errno == errno.EEXIST:
                 raise volume_exists(name) from None
             raise refused(f"cannot open volume '{self.path}/{name}'", error) from None
         kind = os.fstat(fd).st_mode
         if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
             os.close(fd)
-            raise failed(f"volume '{self.path}/{name}' is neither a file nor a folder")
+            raise VOLUME.failed(f"volume '{self.path}/{name}' is neither a file nor a folder")
         return fd
 
     def exists(self, name: str) -> bool:
@@ -291,7 +288,7 @@ def qemu_img(*words: str, fds: tuple[int, ...] = ()) -> None:
     """Runs qemu-img; the files are given as /dev/fd/N, so that no path is walked again."""
     program = shutil.which("qemu-img")
     if program is None:
-        raise not_supported(
+        raise VOLUME.not_supported(
             "volumes of format qcow2 need the program qemu-img, which is not installed "
             "(Debian's package qemu-utils has it)"
         )
@@ -299,4 +296,4 @@ def qemu_img(*words: str, fds: tuple[int, ...] = ()) -> None:
         [program, *words], pass_fds=fds, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     if done.returncode:
-        raise failed(f"qemu-img {words[0]}: {done.stderr.decode(errors='replace').strip()}")
+        raise VOLUME.failed(f"qemu-img {words[0]}: {done.stderr.decode(errors='replace').strip()}")

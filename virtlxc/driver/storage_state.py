@@ -1,20 +1,14 @@
-"""The values of the storage driver: references, views, flags, and the refusals clients know."""
+"""The values of the storage driver: views, flags, and the refusals clients know."""
 
 from __future__ import annotations
 
-import uuid as _uuid
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from virtlxc.driver.named import Listing, NamedEvent, NamedView
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.model.pool import Pool
-
-
-class PoolRef(NamedTuple):
-    """A pool as libvirt's wire has it."""
-
-    name: str
-    uuid: bytes
 
 
 class VolumeRef(NamedTuple):
@@ -49,15 +43,9 @@ class PoolState:
     RUNNING = 2
 
 
-class Listing:
-    """``virConnectListAllStoragePoolsFlags``: pairs of filters, and one bit for each type."""
+class PoolListing(Listing):
+    """``virConnectListAllStoragePoolsFlags``: the pairs, and one bit for each type."""
 
-    INACTIVE = 1
-    ACTIVE = 2
-    PERSISTENT = 4
-    TRANSIENT = 8
-    AUTOSTART = 16
-    NO_AUTOSTART = 32
     TYPES = (
         "dir", "fs", "netfs", "logical", "disk", "iscsi", "scsi", "mpath", "rbd", "sheepdog",
         "gluster", "zfs", "vstorage", "iscsi-direct",
@@ -66,19 +54,13 @@ class Listing:
     ALL = FIRST_TYPE * (1 << len(TYPES)) - 1
 
 
-class PoolEvent:
+class PoolEvent(NamedEvent):
     """``virStoragePoolEventLifecycleType``."""
 
-    DEFINED = 0
-    UNDEFINED = 1
-    STARTED = 2
-    STOPPED = 3
     CREATED = 4
     DELETED = 5
 
 
-DEFINE_VALIDATE = 1
-XML_INACTIVE = 1
 CREATE_WITH_BUILD, CREATE_BUILD_OVERWRITE, CREATE_BUILD_NO_OVERWRITE = 1, 2, 4
 BUILD_NO_OVERWRITE, BUILD_OVERWRITE = 4, 8
 DELETE_ZEROED = 1
@@ -90,67 +72,17 @@ FORMATS_MADE = ("raw", "dir", "qcow2")  # the first is what is made when none is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolView:
-    """One pool at one moment: ``config`` None is transient, ``live`` None is not running.
+class PoolView(NamedView[Pool]):
+    """One pool at one moment; ``volumes`` are the names that the last refresh found."""
 
-    ``volumes`` are the names that the last refresh found.
-    """
-
-    name: str
-    uuid: str
-    config: Pool | None = None
-    live: Pool | None = None
-    autostart: bool = False
-    volumes: tuple[str, ...] = field(default=())
-
-    @property
-    def active(self) -> bool:
-        return self.live is not None
-
-    @property
-    def current(self) -> Pool:
-        pool = self.live or self.config
-        assert pool is not None
-        return pool
+    volumes: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
         return self.current.path
 
-    @property
-    def ref(self) -> PoolRef:
-        return PoolRef(self.name, _uuid.UUID(self.uuid).bytes)
-
     def volume(self, name: str) -> VolumeRef:
         return VolumeRef(self.name, name, f"{self.path.rstrip('/')}/{name}")
-
-
-def no_pool_named(name: str) -> VirtlxcError:
-    return _no_pool(f"name '{name}'")
-
-
-def no_pool_with_uuid(uuid: str, name: str = "") -> VirtlxcError:
-    return _no_pool(f"uuid '{uuid}'" + (f" ({name})" if name else ""))
-
-
-def no_pool_at(path: str) -> VirtlxcError:
-    return _no_pool(f"target path '{path}'")
-
-
-def _no_pool(what: str) -> VirtlxcError:
-    return VirtlxcError(
-        f"Storage pool not found: no storage pool with matching {what}",
-        Code.NO_STORAGE_POOL,
-        From.STORAGE,
-    )
-
-
-def no_volume(what: str) -> VirtlxcError:
-    return VirtlxcError(
-        f"Storage volume not found: no storage vol with matching {what}",
-        Code.NO_STORAGE_VOL,
-        From.STORAGE,
-    )
 
 
 def volume_exists(name: str) -> VirtlxcError:
@@ -159,34 +91,8 @@ def volume_exists(name: str) -> VirtlxcError:
     )
 
 
-def inactive(name: str) -> VirtlxcError:
-    return invalid(f"storage pool '{name}' is not active")
-
-
-def invalid(cause: str) -> VirtlxcError:
-    return VirtlxcError(
-        f"Requested operation is not valid: {cause}", Code.OPERATION_INVALID, From.STORAGE
-    )
-
-
-def failed(cause: str) -> VirtlxcError:
-    return VirtlxcError(f"operation failed: {cause}", Code.OPERATION_FAILED, From.STORAGE)
-
-
-def bad_argument(cause: str) -> VirtlxcError:
-    return VirtlxcError(f"invalid argument: {cause}", Code.INVALID_ARG, From.STORAGE)
-
-
-def not_supported(cause: str) -> VirtlxcError:
-    return VirtlxcError(
-        f"unsupported configuration: {cause}", Code.CONFIG_UNSUPPORTED, From.STORAGE
-    )
-
-
 def refused(doing: str, error: OSError) -> VirtlxcError:
     """What the kernel would not do with a file or folder of a pool."""
-    import os
-
     return VirtlxcError(
         f"{doing}: {os.strerror(error.errno or 0)}", Code.SYSTEM_ERROR, From.STORAGE
     )

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from virtlxc.driver.refusals import check_flags
+from virtlxc.driver.named import NamedRef
+from virtlxc.driver.refusals import VOLUME, check_flags
 from virtlxc.driver.storage import Pools
 from virtlxc.driver.storage_files import (
     CHUNK,
@@ -33,14 +34,9 @@ from virtlxc.driver.storage_state import (
     VOL_PREALLOC,
     VOL_REFLINK,
     VOL_VALIDATE,
-    PoolRef,
     PoolView,
     VolumeInfo,
     VolumeRef,
-    bad_argument,
-    inactive,
-    no_volume,
-    not_supported,
     refused,
     volume_exists,
 )
@@ -61,24 +57,24 @@ class Volumes:
 
     # Questions
 
-    def list_all(self, ref: PoolRef, flags: int = 0) -> list[VolumeRef]:
+    def list_all(self, ref: NamedRef, flags: int = 0) -> list[VolumeRef]:
         """[fast] By name."""
         check_flags("storagePoolListAllVolumes", flags)
         view = self._active(self._pools.view(ref))
         return [view.volume(name) for name in view.volumes]
 
-    def lookup_name(self, ref: PoolRef, name: str) -> VolumeRef:
+    def lookup_name(self, ref: NamedRef, name: str) -> VolumeRef:
         """[fast] Raises NO_STORAGE_VOL when there is none, as the next."""
         view = self._active(self._pools.view(ref))
         if name not in view.volumes:
-            raise no_volume(f"name '{name}'")
+            raise VOLUME.missing(f"name '{name}'")
         return view.volume(name)
 
     def lookup_key(self, key: str) -> VolumeRef:
         """[fast]"""
         found = self._at(key)
         if found is None:
-            raise no_volume(f"key {key}")
+            raise VOLUME.missing(f"key {key}")
         return found
 
     def lookup_path(self, path: str) -> VolumeRef:
@@ -86,7 +82,7 @@ class Volumes:
         clean = os.path.normpath(path)
         found = self._at(clean)
         if found is None:
-            raise no_volume(f"path '{path}'" + (f" ({clean})" if clean != path else ""))
+            raise VOLUME.missing(f"path '{path}'" + (f" ({clean})" if clean != path else ""))
         return found
 
     def _at(self, path: str) -> VolumeRef | None:
@@ -96,7 +92,7 @@ class Volumes:
                 return view.volume(name)
         return None
 
-    def pool_of(self, ref: tuple[str, str, str]) -> PoolRef:
+    def pool_of(self, ref: tuple[str, str, str]) -> NamedRef:
         """[fast]"""
         return self._pools.lookup_name(ref[0])
 
@@ -118,7 +114,7 @@ class Volumes:
 
     # Making and removing
 
-    def create(self, ref: PoolRef, xml: str, flags: int = 0) -> VolumeRef:
+    def create(self, ref: NamedRef, xml: str, flags: int = 0) -> VolumeRef:
         check_flags("storageVolCreateXML", flags, VOL_PREALLOC | VOL_VALIDATE)
         view = self._active(self._pools.view(ref))
         volume = _wanted(xml, flags)
@@ -128,7 +124,7 @@ class Volumes:
         return view.volume(volume.name)
 
     def create_from(
-        self, ref: PoolRef, xml: str, source: tuple[str, str, str], flags: int = 0
+        self, ref: NamedRef, xml: str, source: tuple[str, str, str], flags: int = 0
     ) -> VolumeRef:
         """A copy; never smaller than what it is a copy of."""
         known = VOL_PREALLOC | VOL_REFLINK | VOL_VALIDATE
@@ -186,12 +182,14 @@ class Volumes:
             if flags & RESIZE_DELTA:
                 wanted = old - min(capacity, old) if flags & RESIZE_SHRINK else old + capacity
             if wanted < old and not flags & RESIZE_SHRINK:
-                raise bad_argument(
+                raise VOLUME.bad_argument(
                     "Can't shrink capacity below current capacity unless shrink flag explicitly "
                     "specified"
                 )
             if now.target.format not in ("raw", "qcow2"):
-                raise not_supported(f"a volume of format {now.target.format} cannot be resized")
+                raise VOLUME.not_supported(
+                    f"a volume of format {now.target.format} cannot be resized"
+                )
             with folder.opened(ref[1], os.O_RDWR) as fd:
                 try:
                     _resize(fd, now, old, wanted, flags)
@@ -204,11 +202,11 @@ class Volumes:
         """Writes zeros over all of the file's data; holes stay holes, they hold nothing."""
         check_flags("storageVolWipePattern", flags)
         if not 0 <= algorithm < ALGORITHMS:
-            raise bad_argument(f"wiping algorithm {algorithm} not supported")
+            raise VOLUME.bad_argument(f"wiping algorithm {algorithm} not supported")
         if algorithm == ALGORITHM_TRIM:
-            raise not_supported("'trim' algorithm not supported")
+            raise VOLUME.not_supported("'trim' algorithm not supported")
         if algorithm != ALGORITHM_ZERO:
-            raise not_supported(
+            raise VOLUME.not_supported(
                 "zero is the only way of wiping: others promise nothing on today's disks "
                 "(allowed: zero)"
             )
@@ -282,14 +280,14 @@ class Volumes:
 
     def _active(self, view: PoolView) -> PoolView:
         if not view.active:
-            raise inactive(view.name)
+            raise self._pools.inactive(view.name)
         return view
 
     def _view(self, ref: tuple[str, str, str]) -> PoolView:
         """The active pool of a volume that it has."""
         view = self._active(self._pools.named(ref[0]))
         if ref[1] not in view.volumes:
-            raise no_volume(f"name '{ref[1]}'")
+            raise VOLUME.missing(f"name '{ref[1]}'")
         return view
 
     def _alone(self, view: PoolView, name: str) -> _Work:
@@ -340,7 +338,7 @@ def _wanted(xml: str, flags: int) -> Volume:
     volume = parse_volume(xml)
     kind = volume.target.format or ("dir" if volume.type == "dir" else "raw")
     if kind not in FORMATS_MADE:
-        raise not_supported(
+        raise VOLUME.not_supported(
             f"no volumes of format {kind} can be made (allowed: {', '.join(FORMATS_MADE)})"
         )
     return replace(volume, target=replace(volume.target, format=kind))
@@ -355,9 +353,9 @@ def _create(folder: Folder, volume: Volume, flags: int) -> None:
         _create_qcow2(folder, volume, flags)
         return
     if flags & VOL_PREALLOC:
-        raise bad_argument("metadata preallocation is not supported for raw volumes")
+        raise VOLUME.bad_argument("metadata preallocation is not supported for raw volumes")
     if volume.backing is not None:
-        raise bad_argument("backing storage not supported for raw volumes")
+        raise VOLUME.bad_argument("backing storage not supported for raw volumes")
     make_raw(folder, volume)
 
 
@@ -377,7 +375,7 @@ def _clone(folder: Folder, volume: Volume, other: Folder, source: str, flags: in
     origin = other.describe(source)
     kinds = (origin.target.format, volume.target.format)
     if "dir" in kinds:
-        raise not_supported(f"volume '{source}': folders cannot be cloned")
+        raise VOLUME.not_supported(f"volume '{source}': folders cannot be cloned")
     capacity = max(volume.capacity or 0, origin.capacity or 0)
     with other.opened(source) as theirs, folder.made(volume.name) as ours:
         if kinds[1] == "raw" and kinds[0] != "qcow2":
@@ -414,7 +412,7 @@ def _receive(fd: int, other: socket.socket, at: int, length: int) -> None:
     end = at + length if length else None
     while data := other.recv(CHUNK):
         if end is not None and at + len(data) > end:
-            raise bad_argument(f"more than the {length} bytes that were announced")
+            raise VOLUME.bad_argument(f"more than the {length} bytes that were announced")
         view = memoryview(data)
         while view:
             done = os.pwrite(fd, view, at)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from virtlxc.driver import files
+from virtlxc.driver.definition_files import DefinitionFiles
 from virtlxc.paths import Paths
 
 _log = logging.getLogger(__name__)
@@ -21,77 +22,27 @@ _log = logging.getLogger(__name__)
 STATUS_PROTO = 1
 """The version of status.json: fields are added, never changed."""
 
-_SUFFIX = ".xml"
 
-
-class Store:
+class Store(DefinitionFiles):
     """The files of one instance."""
 
     def __init__(self, paths: Paths) -> None:
+        super().__init__(paths.domains, paths.autostart)
         self._paths = paths
 
     def prepare(self) -> None:
         """Makes the folders and removes what interrupted writers left."""
         paths = self._paths
-        for folder, mode in (
+        files.make_folders(
             (paths.etc, 0o755),
             (paths.domains, 0o700),
             (paths.autostart, 0o700),
             (paths.run, 0o755),
             (paths.lib, 0o711),
             (paths.log, 0o700),
-        ):
-            try:
-                os.makedirs(folder, mode, exist_ok=True)
-            except OSError as error:
-                raise files.refused("make the folder", folder, error) from None
+        )
         for folder in (paths.domains, paths.autostart, paths.run):
             files.sweep(folder)
-
-    # Definitions
-
-    def definitions(self) -> Iterator[tuple[str, str]]:
-        """(name, XML) of every definition, oldest first; unreadable ones are logged."""
-        folder = self._paths.domains
-        found = []
-        for entry in os.scandir(folder):
-            if entry.name.endswith(_SUFFIX) and not entry.name.startswith(".") and entry.is_file():
-                found.append((entry.stat().st_mtime_ns, entry.name))
-        for _, file_name in sorted(found):
-            try:
-                with open(f"{folder}/{file_name}", encoding="utf-8") as file:
-                    yield file_name.removesuffix(_SUFFIX), file.read()
-            except (OSError, UnicodeDecodeError) as error:
-                _log.error("cannot read the definition %s/%s: %s", folder, file_name, error)
-
-    def write_definition(self, name: str, xml: str) -> None:
-        """Keeps a definition for good; raises VirtlxcError and changes nothing on a full disk."""
-        files.replace_durably(self._paths.domain_xml(name), xml.encode())
-
-    def remove_definition(self, name: str) -> None:
-        self.set_autostart(name, False)
-        files.remove_durably(self._paths.domain_xml(name))
-
-    # Autostart
-
-    def autostart(self, name: str) -> bool:
-        return os.path.islink(self._autostart_link(name))
-
-    def set_autostart(self, name: str, on: bool) -> None:
-        link = self._autostart_link(name)
-        if not on:
-            files.remove_durably(link)
-            return
-        if os.path.islink(link):
-            return
-        try:
-            os.symlink(self._paths.domain_xml(name), link)
-            files.sync_folder(self._paths.autostart)
-        except OSError as error:
-            raise files.refused("link", link, error) from None
-
-    def _autostart_link(self, name: str) -> str:
-        return f"{self._paths.autostart}/{name}{_SUFFIX}"
 
     # Live state
 

@@ -7,7 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-from virtlxc.driver.network_state import NetworkRef
+from virtlxc.driver.named import NamedRef
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.rpc import registry, wire
@@ -176,7 +176,7 @@ class Job:
             return
         # What is made by the call has its name in the reply only.
         values = (*self._values, *self._result)
-        refs = [value for value in values if isinstance(value, Ref | NetworkRef)]
+        refs = [value for value in values if isinstance(value, Ref | NamedRef)]
         result = "ok" if self._error is None else str(self._error)
         _audit.info(
             "uid=%d pid=%d call=%s domain=%s result=%s",
@@ -202,7 +202,7 @@ def error_payload(error: Exception, name: str) -> bytes:
 def _as_ref(value: Any) -> Any:
     """A reference in the form that the driver takes; everything else as it is."""
     if type(value) is tuple and len(value) in (2, 3) and isinstance(value[1], bytes):
-        return Ref(*value) if len(value) == 3 else NetworkRef(*value)
+        return Ref(*value) if len(value) == 3 else NamedRef(*value)
     return value
 
 

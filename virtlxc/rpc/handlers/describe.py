@@ -37,16 +37,6 @@ def domain_get_os_type(call: Call, dom: Ref) -> str:
     return call.driver.domains.os_type(dom)
 
 
-@handles("DOMAIN_IS_ACTIVE", fast=True)
-def domain_is_active(call: Call, dom: Ref) -> int:
-    return int(call.driver.domains.is_active(dom))
-
-
-@handles("DOMAIN_IS_PERSISTENT", fast=True)
-def domain_is_persistent(call: Call, dom: Ref) -> int:
-    return int(call.driver.domains.is_persistent(dom))
-
-
 @handles("DOMAIN_IS_UPDATED", fast=True)
 def domain_is_updated(call: Call, dom: Ref) -> int:
     return int(call.driver.domains.is_updated(dom))

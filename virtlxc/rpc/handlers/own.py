@@ -8,7 +8,7 @@ from typing import Any
 
 from virtlxc import __version__
 from virtlxc.driver import execs
-from virtlxc.driver.network_state import NetworkRef
+from virtlxc.driver.named import NamedRef
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.rpc.registry import Call, Later, handles
@@ -72,7 +72,7 @@ def host_validate(call: Call, flags: int) -> list[tuple[str, str, str, str]]:
 
 
 @handles("NETWORK_START", program=OWN, flags=0)
-def network_start(call: Call, net: NetworkRef, flags: int) -> list[str]:
+def network_start(call: Call, net: NamedRef, flags: int) -> list[str]:
     return list(call.driver.networks.start(net))
 
 

@@ -4,152 +4,91 @@ from __future__ import annotations
 
 import socket
 
-from virtlxc.driver.storage_state import Listing, PoolInfo, PoolRef, VolumeInfo, VolumeRef
+from virtlxc.driver.named import NamedRef
+from virtlxc.driver.storage import Pools
+from virtlxc.driver.storage_state import PoolInfo, VolumeInfo, VolumeRef
+from virtlxc.rpc.handlers import named
 from virtlxc.rpc.registry import Call, handles
 
 
-def _pool_names(call: Call, which: int, maxnames: int) -> list[str]:
-    return [ref.name for ref in call.driver.pools.list_all(which)][: max(maxnames, 0)]
+def _pools(call: Call) -> Pools:
+    return call.driver.pools
 
 
-@handles("CONNECT_LIST_ALL_STORAGE_POOLS", fast=True)
-def connect_list_all_storage_pools(
-    call: Call, need_results: int, flags: int
-) -> tuple[list[PoolRef], int]:
-    found = call.driver.pools.list_all(flags)
-    return (found if need_results else []), len(found)
-
-
-@handles("CONNECT_NUM_OF_STORAGE_POOLS", fast=True)
-def connect_num_of_storage_pools(call: Call) -> int:
-    return len(call.driver.pools.list_all(Listing.ACTIVE))
-
-
-@handles("CONNECT_LIST_STORAGE_POOLS", fast=True)
-def connect_list_storage_pools(call: Call, maxnames: int) -> list[str]:
-    return _pool_names(call, Listing.ACTIVE, maxnames)
-
-
-@handles("CONNECT_NUM_OF_DEFINED_STORAGE_POOLS", fast=True)
-def connect_num_of_defined_storage_pools(call: Call) -> int:
-    return len(call.driver.pools.list_all(Listing.INACTIVE))
-
-
-@handles("CONNECT_LIST_DEFINED_STORAGE_POOLS", fast=True)
-def connect_list_defined_storage_pools(call: Call, maxnames: int) -> list[str]:
-    return _pool_names(call, Listing.INACTIVE, maxnames)
-
-
-@handles("STORAGE_POOL_LOOKUP_BY_NAME", fast=True)
-def storage_pool_lookup_by_name(call: Call, name: str) -> PoolRef:
-    return call.driver.pools.lookup_name(name)
-
-
-@handles("STORAGE_POOL_LOOKUP_BY_UUID", fast=True)
-def storage_pool_lookup_by_uuid(call: Call, uuid: bytes) -> PoolRef:
-    return call.driver.pools.lookup_uuid(uuid)
+named.answer("STORAGE_POOL", "STORAGE_POOLS", _pools)
+named.list_by_name("STORAGE_POOLS", _pools)
 
 
 @handles("STORAGE_POOL_LOOKUP_BY_VOLUME", fast=True)
-def storage_pool_lookup_by_volume(call: Call, vol: VolumeRef) -> PoolRef:
+def storage_pool_lookup_by_volume(call: Call, vol: VolumeRef) -> NamedRef:
     return call.driver.volumes.pool_of(vol)
 
 
 @handles("STORAGE_POOL_LOOKUP_BY_TARGET_PATH", fast=True)
-def storage_pool_lookup_by_target_path(call: Call, path: str) -> PoolRef:
+def storage_pool_lookup_by_target_path(call: Call, path: str) -> NamedRef:
     return call.driver.pools.lookup_path(path)
 
 
 @handles("STORAGE_POOL_DEFINE_XML")
-def storage_pool_define_xml(call: Call, xml: str, flags: int) -> PoolRef:
+def storage_pool_define_xml(call: Call, xml: str, flags: int) -> NamedRef:
     return call.driver.pools.define(xml, flags)
 
 
 @handles("STORAGE_POOL_CREATE_XML")
-def storage_pool_create_xml(call: Call, xml: str, flags: int) -> PoolRef:
+def storage_pool_create_xml(call: Call, xml: str, flags: int) -> NamedRef:
     return call.driver.pools.create(xml, flags)
 
 
 @handles("STORAGE_POOL_CREATE")
-def storage_pool_create(call: Call, pool: PoolRef, flags: int) -> None:
+def storage_pool_create(call: Call, pool: NamedRef, flags: int) -> None:
     call.driver.pools.start(pool, flags)
 
 
 @handles("STORAGE_POOL_BUILD")
-def storage_pool_build(call: Call, pool: PoolRef, flags: int) -> None:
+def storage_pool_build(call: Call, pool: NamedRef, flags: int) -> None:
     call.driver.pools.build(pool, flags)
 
 
-@handles("STORAGE_POOL_DESTROY")
-def storage_pool_destroy(call: Call, pool: PoolRef) -> None:
-    call.driver.pools.destroy(pool)
-
-
 @handles("STORAGE_POOL_DELETE")
-def storage_pool_delete(call: Call, pool: PoolRef, flags: int) -> None:
+def storage_pool_delete(call: Call, pool: NamedRef, flags: int) -> None:
     call.driver.pools.delete(pool, flags)
 
 
-@handles("STORAGE_POOL_UNDEFINE")
-def storage_pool_undefine(call: Call, pool: PoolRef) -> None:
-    call.driver.pools.undefine(pool)
-
-
 @handles("STORAGE_POOL_REFRESH")
-def storage_pool_refresh(call: Call, pool: PoolRef, flags: int) -> None:
+def storage_pool_refresh(call: Call, pool: NamedRef, flags: int) -> None:
     call.driver.pools.refresh(pool, flags)
 
 
 @handles("STORAGE_POOL_GET_INFO")
-def storage_pool_get_info(call: Call, pool: PoolRef) -> PoolInfo:
+def storage_pool_get_info(call: Call, pool: NamedRef) -> PoolInfo:
     return call.driver.pools.info(pool)
 
 
 @handles("STORAGE_POOL_GET_XML_DESC")
-def storage_pool_get_xml_desc(call: Call, pool: PoolRef, flags: int) -> str:
+def storage_pool_get_xml_desc(call: Call, pool: NamedRef, flags: int) -> str:
     return call.driver.pools.xml(pool, flags)
 
 
-@handles("STORAGE_POOL_GET_AUTOSTART", fast=True)
-def storage_pool_get_autostart(call: Call, pool: PoolRef) -> int:
-    return int(call.driver.pools.view(pool).autostart)
-
-
-@handles("STORAGE_POOL_SET_AUTOSTART")
-def storage_pool_set_autostart(call: Call, pool: PoolRef, autostart: int) -> None:
-    call.driver.pools.set_autostart(pool, bool(autostart))
-
-
-@handles("STORAGE_POOL_IS_ACTIVE", fast=True)
-def storage_pool_is_active(call: Call, pool: PoolRef) -> int:
-    return int(call.driver.pools.view(pool).active)
-
-
-@handles("STORAGE_POOL_IS_PERSISTENT", fast=True)
-def storage_pool_is_persistent(call: Call, pool: PoolRef) -> int:
-    return int(call.driver.pools.view(pool).config is not None)
-
-
 @handles("STORAGE_POOL_NUM_OF_VOLUMES", fast=True)
-def storage_pool_num_of_volumes(call: Call, pool: PoolRef) -> int:
+def storage_pool_num_of_volumes(call: Call, pool: NamedRef) -> int:
     return len(call.driver.volumes.list_all(pool))
 
 
 @handles("STORAGE_POOL_LIST_VOLUMES", fast=True)
-def storage_pool_list_volumes(call: Call, pool: PoolRef, maxnames: int) -> list[str]:
-    return [ref.name for ref in call.driver.volumes.list_all(pool)][: max(maxnames, 0)]
+def storage_pool_list_volumes(call: Call, pool: NamedRef, maxnames: int) -> list[str]:
+    return named.names(call.driver.volumes.list_all(pool), maxnames)
 
 
 @handles("STORAGE_POOL_LIST_ALL_VOLUMES", fast=True)
 def storage_pool_list_all_volumes(
-    call: Call, pool: PoolRef, need_results: int, flags: int
+    call: Call, pool: NamedRef, need_results: int, flags: int
 ) -> tuple[list[VolumeRef], int]:
     found = call.driver.volumes.list_all(pool, flags)
     return (found if need_results else []), len(found)
 
 
 @handles("STORAGE_VOL_LOOKUP_BY_NAME", fast=True)
-def storage_vol_lookup_by_name(call: Call, pool: PoolRef, name: str) -> VolumeRef:
+def storage_vol_lookup_by_name(call: Call, pool: NamedRef, name: str) -> VolumeRef:
     return call.driver.volumes.lookup_name(pool, name)
 
 
@@ -164,13 +103,13 @@ def storage_vol_lookup_by_path(call: Call, path: str) -> VolumeRef:
 
 
 @handles("STORAGE_VOL_CREATE_XML")
-def storage_vol_create_xml(call: Call, pool: PoolRef, xml: str, flags: int) -> VolumeRef:
+def storage_vol_create_xml(call: Call, pool: NamedRef, xml: str, flags: int) -> VolumeRef:
     return call.driver.volumes.create(pool, xml, flags)
 
 
 @handles("STORAGE_VOL_CREATE_XML_FROM")
 def storage_vol_create_xml_from(
-    call: Call, pool: PoolRef, xml: str, clonevol: VolumeRef, flags: int
+    call: Call, pool: NamedRef, xml: str, clonevol: VolumeRef, flags: int
 ) -> VolumeRef:
     return call.driver.volumes.create_from(pool, xml, clonevol, flags)
 
