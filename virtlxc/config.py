@@ -30,11 +30,38 @@ class Config:
     socket_group: str = "virtlxc"
     """The group that may write to the read-write socket; its members are root."""
 
-    workers: int = 20
-    """Worker threads for calls that block."""
+    log_calls: bool = False
+    """An audit line for every call, and for every event that is sent, not for changes alone."""
+
+    # The limits of the sockets have the names and the values of libvirt's own.
 
     max_clients: int = 5000
-    """Connections at a time."""
+    """Connections at a time, for each socket by itself; more wait until somebody leaves."""
+
+    max_queued_clients: int = 1000
+    """Connections that may wait to be accepted; the kernel refuses more."""
+
+    max_anonymous_clients: int = 20
+    """Connections that have not been opened yet, for each socket by itself."""
+
+    max_workers: int = 20
+    """Worker threads for calls that block."""
+
+    prio_workers: int = 5
+    """Worker threads for calls that must not queue behind slow ones, such as destroy."""
+
+    max_client_requests: int = 5
+    """Calls of one client that may be in flight; what it sends beyond them waits."""
+
+    max_message_bytes: int = 33554436
+    """The longest packet that a client may send, its length included; libvirt's clients send no
+    longer ones."""
+
+    keepalive_interval: int = 5
+    """Seconds of silence after which a client is asked whether it is there."""
+
+    keepalive_count: int = 5
+    """Questions without an answer after which its connection is closed."""
 
 
 def load_config(path: str) -> Config:

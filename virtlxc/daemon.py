@@ -84,7 +84,7 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    server = Server(driver, loop, workers=config.workers, clients_max=config.max_clients)
+    server = Server(driver, loop, config)
     try:
         _listen(server, paths, config, inherited)
         notify("READY=1\nSTATUS=Serving " + paths.socket)

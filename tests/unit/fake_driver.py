@@ -210,9 +210,9 @@ class FakeHost(Refusing):
 class FakeDriver:
     """What the server needs of a driver."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, config: Config | None = None) -> None:
         self.paths = Paths(root)
-        self.config = Config()
+        self.config = config or Config()
         self.events = EventBus()
         self.domains = FakeDomains(self.events)
         self.host: Any = FakeHost()

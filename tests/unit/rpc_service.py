@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tests.unit.fake_driver import FakeDriver
+from virtlxc.config import Config
 from virtlxc.rpc import wire
 from virtlxc.rpc.client import Connection
 from virtlxc.rpc.server import Server
@@ -19,8 +21,8 @@ from virtlxc.rpc.tables import REMOTE, procedure
 class Service:
     """A running server; ``driver`` is what stands behind it."""
 
-    def __init__(self, root: str) -> None:
-        self.driver = FakeDriver(root)
+    def __init__(self, root: str, config: Config) -> None:
+        self.driver = FakeDriver(root, config)
         self.path = self.driver.paths.socket
         self.path_ro = self.driver.paths.socket_ro
         self.loop = asyncio.new_event_loop()
@@ -31,7 +33,7 @@ class Service:
         self.server: Server = self.on_loop(self._start)
 
     def _start(self) -> Server:
-        server = Server(self.driver, self.loop)  # type: ignore[arg-type]
+        server = Server(self.driver, self.loop, self.driver.config)  # type: ignore[arg-type]
         server.listen(self.path, readonly=False)
         server.listen(self.path_ro, readonly=True)
         return server
@@ -58,13 +60,22 @@ class Service:
 
 
 @contextmanager
-def running(root: str) -> Iterator[Service]:
-    service = Service(root)
+def running(root: str, **settings: Any) -> Iterator[Service]:
+    """A service; ``settings`` are those of the configuration that are not as usual."""
+    service = Service(root, Config(**settings))
     try:
         yield service
     finally:
         service.stop()
     assert service.mistakes == [], "the event loop caught exceptions"
+
+
+def wait_until(true: Callable[[], object], timeout: float = 10.0) -> None:
+    """Asks until it is true; AssertionError at the bound."""
+    end = time.monotonic() + timeout
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
 
 
 class Raw:

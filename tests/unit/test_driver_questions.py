@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -104,8 +107,8 @@ def test_the_request_to_initctl_is_sysvinit_s() -> None:
         ("x =", "not valid TOML"),
         ("sockets = 1", "there is no setting 'sockets'"),
         ("require_idmap = 1", "must be true or false, not 1"),
-        ("workers = true", "must be a whole number"),
-        ("workers = 0", "must be positive"),
+        ("max_workers = true", "must be a whole number"),
+        ("max_workers = 0", "must be positive"),
         ("ignore = 'seclabel'", "must be a list of strings"),
     ],
 )
@@ -122,3 +125,12 @@ def test_the_configuration(tmp_path: Path) -> None:
     assert load_config(str(path)) == Config()
     path.write_text("require_idmap = true\nignore = ['seclabel']\n")
     assert load_config(str(path)) == Config(require_idmap=True, ignore=("seclabel",))
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", page.read_text(), re.MULTILINE))
+    assert {name: tomllib.loads(f"x = {text}")["x"] for name, text in rows.items()} == {
+        field.name: list(field.default) if field.default == () else field.default
+        for field in fields(Config)
+    }

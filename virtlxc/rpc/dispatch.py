@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _audit = logging.getLogger("virtlxc.audit")
 
 _VERSIONS = dict(PROGRAMS.values())
+_READING = frozenset({"ro", "quiet"})
 _REPLY_TYPES = (wire.CALL, wire.CALL_WITH_FDS)
 
 
@@ -171,8 +172,8 @@ class Job:
 
     def _write_audit(self) -> None:
         assert self._handler is not None
-        marks = self._handler.procedure.marks
-        if marks & {"ro", "quiet"} or not self._handler.needs_open:
+        changes = self._handler.needs_open and not self._handler.procedure.marks & _READING
+        if not changes and not self._driver.config.log_calls:
             return
         # What is made by the call has its name in the reply only.
         values = (*self._values, *self._result)

@@ -117,8 +117,8 @@ class Registrations:
                 return number
         return None
 
-    def packets(self, event: object) -> list[bytes]:
-        """The packets that tell this client of an event: one for each of its callbacks."""
+    def packets(self, event: object) -> list[tuple[str, bytes]]:
+        """What tells this client of an event, by message and packet: one for each callback."""
         if not self._wanted:
             return []
         kind = KINDS.get(type(event))
@@ -137,8 +137,9 @@ class Registrations:
         return found
 
 
-def _packet(name: str, values: tuple[Any, ...]) -> bytes:
+def _packet(name: str, values: tuple[Any, ...]) -> tuple[str, bytes]:
     row = procedure(name)
     payload = row.args.encode(values)
     # libvirtd numbers its events 1, and clients do not look.
-    return wire.packet(row.program, row.version, row.number, wire.MESSAGE, 1, wire.OK, payload)
+    packet = wire.packet(row.program, row.version, row.number, wire.MESSAGE, 1, wire.OK, payload)
+    return name, packet

@@ -10,10 +10,8 @@ import struct
 
 from virtlxc.errors import Code, From, VirtlxcError
 
-_BACKLOG = 512
 
-
-def listen_unix(path: str, mode: int, gid: int = -1) -> socket.socket:
+def listen_unix(path: str, mode: int, gid: int = -1, backlog: int = 1000) -> socket.socket:
     """A listening socket at ``path`` with these rights and this group.
 
     It is made under another name, given its rights, and then renamed into place, which also
@@ -40,7 +38,7 @@ def listen_unix(path: str, mode: int, gid: int = -1) -> socket.socket:
         if gid >= 0:
             os.chown(fresh, -1, gid, dir_fd=directory)
         os.chmod(fresh, mode, dir_fd=directory)
-        made.listen(_BACKLOG)
+        made.listen(backlog)
         os.rename(fresh, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError as error:
         made.close()

@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from virtlxc.rpc.server import Server
 
 _log = logging.getLogger(__name__)
+_audit = logging.getLogger("virtlxc.audit")
 
-IN_FLIGHT_MAX = 5
-KEEPALIVE_INTERVAL = 5.0
-KEEPALIVE_COUNT = 5
 _READ_SIZE = 65536
 # Packets of one client that are dealt with before others get their turn.
 _TURN = 32
@@ -63,6 +61,7 @@ class Client:
         self.pid, self.uid, self.gid = peer_credentials(connected)
         self.kept: dict[int, Any] = {}
         self._loop = server.loop
+        self._config = server.config
         self._data = bytearray()
         self._fds: list[int] = []
         self._out: deque[_Outgoing] = deque()
@@ -95,7 +94,8 @@ class Client:
             self._reading = False
 
     def _stuck(self) -> bool:
-        return self._in_flight >= IN_FLIGHT_MAX or bool(self._held) or self._closing
+        busy = self._in_flight >= self._config.max_client_requests
+        return busy or bool(self._held) or self._closing
 
     def _readable(self) -> None:
         try:
@@ -149,6 +149,8 @@ class Client:
         if len(data) < wire.LENGTH_SIZE:
             return False
         size = wire.packet_size(data)
+        if size > self._config.max_message_bytes:
+            raise DecodeError(f"a packet of {size} bytes is longer than max_message_bytes allows")
         if size > _STRANGER_MAX and not self.opened:
             raise DecodeError(f"a packet of {size} bytes before the connection was opened")
         if len(data) < size:
@@ -196,10 +198,12 @@ class Client:
 
     def tell(self, event: object) -> None:
         """Tells of an event, if this client wants it."""
-        for packet in self._registrations.packets(event):
+        for name, packet in self._registrations.packets(event):
             if self._out_size > _BACKLOG_MAX:
                 self._give_up("it does not read what it is sent")
                 return
+            if self._config.log_calls:
+                _audit.info("uid=%d pid=%d event=%s", self.uid, self.pid, name)
             self.send(packet)
 
     def _answered(self) -> None:
@@ -292,19 +296,19 @@ class Client:
     def start_keepalive(self) -> None:
         """Begins to ask whether the other side is still there: it said that it would answer."""
         if self._timer is None and not self.closed:
-            self._timer = self._loop.call_later(KEEPALIVE_INTERVAL, self._tick)
+            self._timer = self._loop.call_later(self._config.keepalive_interval, self._tick)
 
     def _tick(self) -> None:
         if self._heard or not self._reading:
             self._missed = 0
-        elif self._missed >= KEEPALIVE_COUNT:
+        elif self._missed >= self._config.keepalive_count:
             self._give_up("it does not answer keepalive messages")
             return
         else:
             self._missed += 1
             self.send(_keepalive("PING"))
         self._heard = False
-        self._timer = self._loop.call_later(KEEPALIVE_INTERVAL, self._tick)
+        self._timer = self._loop.call_later(self._config.keepalive_interval, self._tick)
 
     def _take_keepalive(self, head: wire.Header) -> None:
         if head.proc == procedure("PING", KEEPALIVE).number and head.type == wire.MESSAGE:

@@ -21,14 +21,11 @@ from virtlxc.rpc.listen import listen_unix, remove_socket
 from virtlxc.rpc.peer import Client
 
 if TYPE_CHECKING:
+    from virtlxc.config import Config
     from virtlxc.driver.driver import Driver
 
 _log = logging.getLogger(__name__)
 
-CLIENTS_MAX = 5000
-STRANGERS_MAX = 20
-WORKERS = 20
-_URGENT_WORKERS = 5
 _STRANGER_SECONDS = 10.0
 _NO_DESCRIPTORS_SECONDS = 1.0
 
@@ -49,29 +46,25 @@ class _Listener:
         self.strangers: set[Client] = set()
         self.accepting = False
 
-    def has_room(self, clients_max: int) -> bool:
-        return len(self.clients) < clients_max and len(self.strangers) < STRANGERS_MAX
+    def has_room(self, config: Config) -> bool:
+        return (
+            len(self.clients) < config.max_clients
+            and len(self.strangers) < config.max_anonymous_clients
+        )
 
 
 class Server:
     """Serves a driver. Made and used on the thread of ``loop``, which must be running."""
 
-    def __init__(
-        self,
-        driver: Driver,
-        loop: asyncio.AbstractEventLoop,
-        *,
-        workers: int = WORKERS,
-        clients_max: int = CLIENTS_MAX,
-    ) -> None:
+    def __init__(self, driver: Driver, loop: asyncio.AbstractEventLoop, config: Config) -> None:
         registry.load()
         self.driver = driver
         self.loop = loop
-        self._clients_max = clients_max
+        self.config = config
         self._clients: dict[Client, _Listener] = {}
         self._listeners: list[_Listener] = []
-        self._workers = ThreadPoolExecutor(workers, "call")
-        self._urgent = ThreadPoolExecutor(_URGENT_WORKERS, "urgent")
+        self._workers = ThreadPoolExecutor(config.max_workers, "call")
+        self._urgent = ThreadPoolExecutor(config.prio_workers, "urgent")
         self._unsubscribe = driver.events.subscribe(self._event_from_any_thread)
         self._stopped = False
 
@@ -82,7 +75,8 @@ class Server:
 
         Raises VirtlxcError that names the process when another daemon answers there.
         """
-        made = listen_unix(path, 0o666 if readonly else 0o660, gid)
+        mode = 0o666 if readonly else 0o660
+        made = listen_unix(path, mode, gid, self.config.max_queued_clients)
         self._add(_Listener(path, made, readonly))
 
     def serve(self, made: socket.socket, *, readonly: bool) -> None:
@@ -95,7 +89,7 @@ class Server:
         self._accept_on(listener)
 
     def _accept_on(self, listener: _Listener) -> None:
-        room = listener.has_room(self._clients_max)
+        room = listener.has_room(self.config)
         if room and not listener.accepting and not self._stopped:
             listener.accepting = True
             self.loop.add_reader(listener.socket, self._accept, listener)
@@ -123,7 +117,7 @@ class Server:
         listener.clients.add(client)
         listener.strangers.add(client)
         self.loop.call_later(_STRANGER_SECONDS, self._drop_stranger, listener, client)
-        if not listener.has_room(self._clients_max):
+        if not listener.has_room(self.config):
             self._accept_off(listener)
 
     def _drop_stranger(self, listener: _Listener, client: Client) -> None:
