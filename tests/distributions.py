@@ -111,15 +111,13 @@ def _make(recipe: Recipe, path: Path) -> None:
     part.rename(path)
 
 
-def unpack(name: str, root: Path) -> Path:
-    """A root file system of one's own at ``root``, as the archive has it."""
-    root.mkdir()
+def unpack(name: str, root: Path) -> None:
+    """Puts a root file system, as the archive has it, into the folder ``root``."""
     subprocess.run(
         ["tar", "-x", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-f", archive(name)],
         cwd=root,
         check=True,
     )
-    return root
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ class Instance:
         self._daemon: subprocess.Popen[bytes] | None = None
         self._stderr = self.root / "daemon.stderr"
         self.closed = False
-        self.own_links: set[str] = set()  # made by the test itself: they end with the namespace
+        # Made by the test itself: they end with the namespaces.
+        self.own_links: set[str] = set()
+        self.own_mounts: set[str] = set()
         if start:
             try:
                 self.start_daemon()
@@ -208,13 +210,28 @@ class Instance:
             return []
         return self.run("nft", "list", "tables").stdout.splitlines()
 
+    def _mounts(self) -> list[str]:
+        return [p for p in self.spaces.mounts_below(self.root) if p not in self.own_mounts]
+
+    def memory_folder(self, name: str) -> Path:
+        """A folder below the instance's root that is in memory, with idmapped mounts; its path."""
+        path = self.root / name
+        path.mkdir()
+        self.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(path)).ok()
+        self.own_mounts.add(str(path))
+        return path
+
+    def seen(self, path: Path) -> Path:
+        """The same path for ourselves, who are not in the instance's mount namespace."""
+        return Path(f"/proc/{self.spaces.pid}/root{path}")
+
     def leftovers(self) -> list[str]:
         """What is still there that only a running domain, network or daemon may have."""
         return [
             *(f"cgroup {path}" for path in self.cgroups()),
             *(f"link {name}" for name in self.links() if name not in self.own_links),
             *(f"nft {table}" for table in self.nft_tables()),
-            *(f"mount {p}" for p in self.spaces.mounts_below(self.root)),
+            *(f"mount {p}" for p in self._mounts()),
             *(f"process {pid}: {title}" for pid, title in self.spaces.members().items()),
             *(f"file {path}" for path in self._run_folders()),
         ]
