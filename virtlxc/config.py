@@ -30,6 +30,10 @@ class Config:
     socket_group: str = "virtlxc"
     """The group that may write to the read-write socket; its members are root."""
 
+    auth_unix_rw: str = "auto"
+    """Who is neither root nor in socket_group and wants the read-write socket: ``none`` keeps him
+    out, ``polkit`` asks polkit, ``auto`` does so where polkit runs and knows virtlxc's action."""
+
     log_calls: bool = False
     """An audit line for every call, and for every event that is sent, not for changes alone."""
 
@@ -93,6 +97,10 @@ def _checked(path: str, name: str, value: object, default: object) -> object:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
         raise _bad(path, f"{name} must be a list of strings, not {value!r}")
+    if name in _CHOICES and value not in _CHOICES[name]:
+        known = ", ".join(_CHOICES[name])
+        more = " (SASL is not offered: come by ssh)" if value == "sasl" else ""
+        raise _bad(path, f"{name} must be one of {known}, not {value!r}{more}")
     if type(value) is not type(default):
         raise _bad(path, f"{name} must be {_TYPE_NAMES[type(default)]}, not {value!r}")
     if isinstance(value, int) and not isinstance(value, bool) and value <= 0:
@@ -100,6 +108,7 @@ def _checked(path: str, name: str, value: object, default: object) -> object:
     return value
 
 
+_CHOICES = {"auth_unix_rw": ("auto", "none", "polkit")}
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a string"}
 
 

@@ -22,7 +22,9 @@ from virtlxc.config import Config, load_config
 from virtlxc.daemonize import group_name
 from virtlxc.driver.driver import Driver
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host import polkit
 from virtlxc.paths import Paths
+from virtlxc.rpc.admission import Admission
 from virtlxc.rpc.server import Server
 from virtlxc.runtime.disk import put
 from virtlxc.runtime.syscalls import set_process_title
@@ -31,6 +33,8 @@ _log = logging.getLogger("virtlxc")
 
 # Where libvirt's clients look for the socket of its LXC driver (URI lxc:///system).
 LIBVIRT_SOCKET = "/run/libvirt/virtlxcd-sock"
+# Where those look that come by ssh and find no virt-ssh-helper: they cannot see what is there.
+LIBVIRT_LEGACY_SOCKET = "/run/libvirt/libvirt-sock"
 
 _LISTEN_FDS_START = 3  # sd_listen_fds(3)
 
@@ -84,7 +88,7 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    server = Server(driver, loop, config)
+    server = Server(driver, loop, config, _admission(config))
     try:
         _listen(server, paths, config, inherited)
         notify("READY=1\nSTATUS=Serving " + paths.socket)
@@ -101,17 +105,40 @@ def _listen(server: Server, paths: Paths, config: Config, inherited: list[socket
     gid = _group(config.socket_group)
     for path, readonly in ((paths.socket, False), (paths.socket_ro, True)):
         if path in given:
-            server.serve(given.pop(path), readonly=readonly)
+            server.serve(given.pop(path), readonly=readonly, path=path)
         else:
             server.listen(path, readonly=readonly, gid=gid)
     for sock in given.values():
         _log.warning("systemd passed a socket that is none of ours: %s", sock.getsockname())
         sock.close()
     if config.libvirt_socket:
-        base = "" if paths.root == "/" else paths.root
-        os.makedirs(os.path.dirname(base + LIBVIRT_SOCKET), 0o755, exist_ok=True)
-        server.listen(base + LIBVIRT_SOCKET, readonly=False, gid=gid)
-        server.listen(base + LIBVIRT_SOCKET + "-ro", readonly=True, gid=gid)
+        _listen_for_libvirt(server, "" if paths.root == "/" else paths.root, gid)
+
+
+def _listen_for_libvirt(server: Server, base: str, gid: int) -> None:
+    os.makedirs(os.path.dirname(base + LIBVIRT_SOCKET), 0o755, exist_ok=True)
+    server.listen(base + LIBVIRT_SOCKET, readonly=False, gid=gid)
+    server.listen(base + LIBVIRT_SOCKET + "-ro", readonly=True, gid=gid)
+    try:
+        server.listen(base + LIBVIRT_LEGACY_SOCKET, readonly=False, gid=gid)
+        server.listen(base + LIBVIRT_LEGACY_SOCKET + "-ro", readonly=True, gid=gid)
+    except VirtlxcError as error:
+        if error.code != Code.RESOURCE_BUSY:
+            raise
+        # virtproxyd passes lxc:/// on to the socket above; libvirtd serves other drivers there.
+        _log.info("%s", error.message)
+
+
+def _admission(config: Config) -> Admission:
+    """Whether polkit is asked about who is neither root nor in the group."""
+    asks = config.auth_unix_rw == "polkit"
+    if config.auth_unix_rw == "auto":
+        try:
+            polkit.check_available()
+            asks = True
+        except polkit.Unavailable as error:
+            _log.info("polkit is not asked: %s", error)
+    return Admission(_group(config.socket_group), asks=asks)
 
 
 def _group(name: str) -> int:

@@ -47,8 +47,10 @@ class Code:
     RESOURCE_BUSY = 87
     ACCESS_DENIED = 88
     STORAGE_VOL_EXIST = 90
+    AUTH_CANCELLED = 79
     XML_INVALID_SCHEMA = 92
     AUTH_UNAVAILABLE = 94
+    DEVICE_MISSING = 99
 
 
 class From:
@@ -71,6 +73,7 @@ class From:
     NWFILTER = 33
     CGROUP = 54
     STREAMS = 38
+    POLKIT = 60
 
 
 class VirtlxcError(Exception):

@@ -114,6 +114,8 @@ class Job:
         if head.status != wire.OK:
             raise VirtlxcError(f"Unexpected message status {head.status}", Code.RPC, From.RPC)
         handler = registry.find(head.program, head.proc)
+        if not (self.client.admitted or handler.procedure.name.startswith("AUTH_")):
+            raise VirtlxcError("authentication required", Code.RPC, From.RPC)
         if handler.needs_open and not self.client.opened:
             raise VirtlxcError("internal error: connection not open", Code.INTERNAL_ERROR, From.RPC)
         marks = handler.procedure.marks

@@ -10,6 +10,9 @@ import struct
 
 from virtlxc.errors import Code, From, VirtlxcError
 
+_SO_PEERGROUPS = 59  # asm-generic/socket.h
+_GROUPS_MAX = 256  # the most that Python's getsockopt has room for
+
 
 def listen_unix(path: str, mode: int, gid: int = -1, backlog: int = 1000) -> socket.socket:
     """A listening socket at ``path`` with these rights and this group.
@@ -91,6 +94,15 @@ def _describe(pid: int) -> str:
     except OSError:
         return f"process {pid}"
     return f"process {pid} ({os.fsdecode(b' '.join(words))[:200]})"
+
+
+def peer_groups(connected: socket.socket) -> tuple[int, ...]:
+    """The supplementary groups of the process at the other end; none when there are too many."""
+    try:
+        raw = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _GROUPS_MAX)
+    except OSError:
+        return ()
+    return struct.unpack(f"{len(raw) // 4}I", raw)
 
 
 def peer_credentials(connected: socket.socket) -> tuple[int, int, int]:

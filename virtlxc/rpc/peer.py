@@ -57,6 +57,7 @@ class Client:
         self.socket = connected
         self.readonly = readonly
         self.opened = False
+        self.admitted = False
         self.closed = False
         self.pid, self.uid, self.gid = peer_credentials(connected)
         self.kept: dict[int, Any] = {}
@@ -318,6 +319,9 @@ class Client:
                 self.send(_keepalive("PONG"))
 
     # What the client has
+
+    def admit(self) -> None:
+        self.server.client_admitted(self)
 
     def open(self, readonly: bool) -> None:
         self.opened = True

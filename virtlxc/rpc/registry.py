@@ -26,7 +26,11 @@ class Peer(Protocol):
     opened: bool
     uid: int
     pid: int
+    admitted: bool
     kept: dict[int, Any]
+
+    def admit(self) -> None:
+        """The peer has shown that it may be here; on the event loop."""
 
     def open(self, readonly: bool) -> None:
         """The connection is open from now on; it can become read-only, never the reverse."""

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from virtlxc.rpc import registry, wire
+from virtlxc.rpc.admission import ANSWER_SECONDS, Admission
 from virtlxc.rpc.dispatch import Job
 from virtlxc.rpc.listen import listen_unix, remove_socket
 from virtlxc.rpc.peer import Client
@@ -56,11 +57,18 @@ class _Listener:
 class Server:
     """Serves a driver. Made and used on the thread of ``loop``, which must be running."""
 
-    def __init__(self, driver: Driver, loop: asyncio.AbstractEventLoop, config: Config) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        loop: asyncio.AbstractEventLoop,
+        config: Config,
+        admission: Admission | None = None,
+    ) -> None:
         registry.load()
         self.driver = driver
         self.loop = loop
         self.config = config
+        self._admission = admission or Admission()
         self._clients: dict[Client, _Listener] = {}
         self._listeners: list[_Listener] = []
         self._workers = ThreadPoolExecutor(config.max_workers, "call")
@@ -71,16 +79,18 @@ class Server:
     # Sockets
 
     def listen(self, path: str, *, readonly: bool, gid: int = -1) -> None:
-        """Serves at ``path``: 0660 and the group ``gid``, or 0666 when read-only.
+        """Serves at ``path``: 0660 and the group ``gid``, or 0666 when read-only or with polkit.
 
         Raises VirtlxcError that names the process when another daemon answers there.
         """
-        mode = 0o666 if readonly else 0o660
+        mode = 0o666 if readonly else self._admission.mode
         made = listen_unix(path, mode, gid, self.config.max_queued_clients)
         self._add(_Listener(path, made, readonly))
 
-    def serve(self, made: socket.socket, *, readonly: bool) -> None:
-        """Serves a socket that somebody else made, as systemd does."""
+    def serve(self, made: socket.socket, *, readonly: bool, path: str) -> None:
+        """Serves a socket that somebody else made at ``path``, as systemd does."""
+        if self._admission.asks:
+            os.chmod(path, 0o666)
         made.setblocking(False)
         self._add(_Listener("", made, readonly))
 
@@ -115,8 +125,17 @@ class Server:
         client = Client(self, connected, listener.readonly)
         self._clients[client] = listener
         listener.clients.add(client)
-        listener.strangers.add(client)
-        self.loop.call_later(_STRANGER_SECONDS, self._drop_stranger, listener, client)
+        if self._admission.knows(client):
+            client.admitted = True
+            listener.strangers.add(client)
+            self.loop.call_later(_STRANGER_SECONDS, self._drop_stranger, listener, client)
+        elif self._admission.wait(client):
+            self.loop.call_later(ANSWER_SECONDS, self._drop_unadmitted, client)
+        else:
+            _log.warning("uid %d has too many connections waiting for polkit", client.uid)
+            client.admitted = True  # so that its end takes nothing from the count
+            client.close()
+            return
         if not listener.has_room(self.config):
             self._accept_off(listener)
 
@@ -124,6 +143,16 @@ class Server:
         if client in listener.strangers:
             _log.warning("process %d connected and said nothing: closing", client.pid)
             client.close()
+
+    def _drop_unadmitted(self, client: Client) -> None:
+        if not client.admitted and not client.closed:
+            client.close()
+
+    def client_admitted(self, client: Client) -> None:
+        """polkit has said yes: from now on the client is one as all others."""
+        if not client.admitted:
+            client.admitted = True
+            self._admission.no_longer_waits(client)
 
     def client_opened(self, client: Client) -> None:
         """The client has said what it wants, and does not count as a stranger any more."""
@@ -135,6 +164,8 @@ class Server:
         listener = self._clients.pop(client)
         listener.clients.discard(client)
         listener.strangers.discard(client)
+        if not client.admitted:
+            self._admission.no_longer_waits(client)
         if client.opened and not self._stopped:
             self._workers.submit(self._owner_gone, client)
         self._accept_on(listener)

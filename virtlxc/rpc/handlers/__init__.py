@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 _SUBJECTS = (
-    "connect", "lifecycle", "describe", "tuning", "statistics", "console", "events", "network",
+    "auth", "connect", "lifecycle", "describe", "tuning", "statistics", "console", "events", "network",
     "node", "native", "absent", "own", "storage",
 )  # fmt: skip
 

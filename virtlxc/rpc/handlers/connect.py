@@ -1,4 +1,4 @@
-"""Opening a connection, and what a client asks before anything else."""
+"""Opening a connection, and what a client asks before anything else but who it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from virtlxc.rpc.registry import Call, handles
 LIB_VERSION = 9000000
 SYSTEM_URI = "lxc:///system"
 _READ_ONLY = 1
-_AUTH_NONE = 0
 
 # virDrvFeature: what can be asked for. Migration, of any kind, is not among them.
 _KEEPALIVE = 10
@@ -21,12 +20,6 @@ _FEATURES = {
     15: "close callbacks",
     16: "NETWORK_UPDATE's fields are in the right order",
 }
-
-
-@handles("AUTH_LIST", fast=True, needs_open=False)
-def auth_list(call: Call) -> list[int]:
-    """The socket's rights have let the client in, or not."""
-    return [_AUTH_NONE]
 
 
 @handles("CONNECT_OPEN", fast=True, needs_open=False)
