@@ -18,6 +18,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
+from virtlxc import servicemanager
 from virtlxc.config import Config, load_config
 from virtlxc.daemonize import group_name
 from virtlxc.driver.driver import Driver
@@ -28,6 +29,7 @@ from virtlxc.rpc.admission import Admission
 from virtlxc.rpc.server import Server
 from virtlxc.runtime.disk import put
 from virtlxc.runtime.syscalls import set_process_title
+from virtlxc.servicemanager import ServiceManager
 
 _log = logging.getLogger("virtlxc")
 
@@ -36,8 +38,6 @@ LIBVIRT_SOCKET = "/run/libvirt/virtlxcd-sock"
 # Where those look that come by ssh and find no virt-ssh-helper: they cannot see what is there.
 LIBVIRT_LEGACY_SOCKET = "/run/libvirt/libvirt-sock"
 
-_LISTEN_FDS_START = 3  # sd_listen_fds(3)
-
 
 def main(paths: Paths) -> int:
     """The whole life of a daemon; gives the exit status. Raises VirtlxcError when it cannot."""
@@ -45,10 +45,7 @@ def main(paths: Paths) -> int:
     handler.setFormatter(OneLine("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     _check_root()
-    inherited = listen_fds(dict(os.environ))
-    # Neither is meant for the processes that we start.
-    for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"):
-        os.environ.pop(name, None)
+    manager = servicemanager.take(os.environ)
     os.umask(0o022)
     os.chdir("/")
     _raise_limits()
@@ -59,7 +56,7 @@ def main(paths: Paths) -> int:
         driver = Driver(paths, config)
         driver.start()
         try:
-            asyncio.run(_serve(driver, paths, config, inherited))
+            asyncio.run(_serve(driver, paths, config, manager))
         finally:
             driver.stop()
             _leave_group(paths)
@@ -81,7 +78,7 @@ class OneLine(logging.Formatter):
 
 
 async def _serve(
-    driver: Driver, paths: Paths, config: Config, inherited: list[socket.socket]
+    driver: Driver, paths: Paths, config: Config, manager: ServiceManager
 ) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -90,11 +87,13 @@ async def _serve(
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     server = Server(driver, loop, config, _admission(config))
     try:
-        _listen(server, paths, config, inherited)
-        notify("READY=1\nSTATUS=Serving " + paths.socket)
+        _listen(server, paths, config, manager.sockets)
+        manager.notify("READY=1\nSTATUS=Serving " + paths.socket)
         _log.info("serving %s", paths.socket)
+        alive = asyncio.create_task(manager.keep_alive())
         await ended.wait()
-        notify("STOPPING=1")
+        alive.cancel()
+        manager.notify("STOPPING=1")
     finally:
         server.stop()
 
@@ -205,32 +204,3 @@ def _leave_group(paths: Paths) -> None:
             if os.path.isdir(group):
                 put(f"{mount}/cgroup.procs", str(os.getpid()))
                 os.rmdir(group)
-
-
-# What systemd's sd_listen_fds(3) and sd_notify(3) do, without its library.
-
-
-def listen_fds(environment: dict[str, str]) -> list[socket.socket]:
-    """The sockets that systemd passed to this very process."""
-    if environment.get("LISTEN_PID") != str(os.getpid()):
-        return []
-    count = int(environment.get("LISTEN_FDS", "0"))
-    found = []
-    for fd in range(_LISTEN_FDS_START, _LISTEN_FDS_START + count):
-        os.set_inheritable(fd, False)
-        found.append(socket.socket(fileno=fd))
-    return found
-
-
-def notify(state: str) -> None:
-    """Tells systemd, if it waits for that."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with contextlib.suppress(OSError), socket.socket(
-        socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
-    ) as sock:
-        sock.connect(address)
-        sock.sendall(state.encode())

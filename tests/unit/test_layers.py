@@ -57,6 +57,7 @@ ROOMS = (
     ("virtlxc.errors", "base"),
     ("virtlxc.paths", "base"),
     ("virtlxc.config", "base"),
+    ("virtlxc.servicemanager", "base"),
     ("virtlxc", "base"),
 )
 # What plan/ uses of host/ must compute only: none of it may be able to touch the host.

@@ -1,10 +1,15 @@
-"""Names of scopes, and what systemd is asked."""
+"""Names of scopes, what systemd and machined are asked, and what becomes of their refusals."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from virtlxc.host import systemd
+from virtlxc.errors import VirtlxcError
+from virtlxc.host import dbus, machined, systemd
 
 
 @pytest.mark.parametrize(
@@ -39,5 +44,99 @@ def test_the_path_has_a_placeholder_as_it_is() -> None:
 
 def test_the_request_can_be_sent() -> None:
     message = systemd.request("a.scope", "machine.slice", 7, "Container web1")
-    assert message.body[2][2] == ("PIDs", ("au", [7]))
+    properties = dict(message.body[2])
+    assert properties["PIDs"] == ("au", [7])
+    assert properties["Delegate"] == ("b", True)
+    assert properties["Before"] == ("as", ["virtlxc-guests.service"])
     assert b"StartTransientUnit" in message.serialise(1)
+
+
+def test_the_registration_can_be_sent() -> None:
+    uuid = "11111111-2222-3333-4444-555555555555"
+    message = machined.registration("lxc-7-web1", uuid, 8, "/srv/web1", [3, 4])
+    assert message.body[1][:4] == [0x11] * 4
+    assert message.body[2:] == ("libvirt-lxc", "container", 8, "/srv/web1", [3, 4])
+    assert b"RegisterMachineWithNetwork" in message.serialise(1)
+
+
+class FakeBus(dbus.Bus):
+    """Answers with what it was given: results, or errors to raise."""
+
+    def __init__(self, *answers: Any) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def _answer(self, message: Any) -> Any:
+        from jeepney import HeaderFields
+
+        self.asked.append(message.header.fields[HeaderFields.member])
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def call(self, message: Any, timeout: float = 0.0) -> tuple[Any, ...]:
+        answer: tuple[Any, ...] = self._answer(message)
+        return answer
+
+    def job(self, message: Any, timeout: float = 0.0) -> str:
+        return str(self._answer(message))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        (
+            dbus.BusGone("no socket"),
+            systemd.NoScopeError,
+            r"make its scope a\.scope: systemd does not answer on D-Bus: no socket",
+        ),
+        (
+            dbus.BusError("org.freedesktop.DBus.Error.AccessDenied", "Access denied"),
+            systemd.NoScopeError,
+            r"systemd refuses: Access denied",
+        ),
+        (
+            dbus.BusError("org.freedesktop.systemd1.UnitExists", "exists"),
+            systemd.ScopeTakenError,
+            r"there is one already \(systemctl stop 'a\.scope' removes it\)",
+        ),
+        ("failed", systemd.NoScopeError, r"systemd's job ended with 'failed'"),
+        ("done", systemd.NoScopeError, r"systemd did not move process \d+ into it"),
+    ],
+)
+def test_what_systemd_refuses_is_told(
+    answer: object, kind: type[VirtlxcError], text: str
+) -> None:
+    with pytest.raises(kind, match=text):
+        systemd.start_scope(FakeBus(answer), "a.scope", "machine.slice", os.getpid(), "")
+
+
+def test_controllers_that_are_not_delegated_are_named(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpu memory\n")
+    systemd.check_delegated(str(tmp_path), "a.scope", ["cpu", "memory"])
+    with pytest.raises(VirtlxcError, match=r"a\.scope: systemd does not delegate pids to it .*Dis"):
+        systemd.check_delegated(str(tmp_path), "a.scope", ["cpu", "pids"])
+    with pytest.raises(VirtlxcError, match=r"a\.scope: .*/gone: No such file"):
+        systemd.check_delegated(str(tmp_path / "gone"), "a.scope", ["cpu"])
+
+
+def test_a_machine_that_is_registered_already_is_registered_anew() -> None:
+    exists = dbus.BusError("org.freedesktop.machine1.MachineExists", "exists")
+    bus = FakeBus(exists, (), ())
+    machined.register(bus, "m", "11111111-2222-3333-4444-555555555555", 1, "", [])
+    assert bus.asked == [
+        *("RegisterMachineWithNetwork", "UnregisterMachine", "RegisterMachineWithNetwork"),
+    ]
+
+
+def test_a_machine_that_is_not_registered_can_be_unregistered() -> None:
+    machined.unregister(FakeBus(dbus.BusError("org.freedesktop.machine1.NoSuchMachine", "")), "m")
+
+
+def test_no_bus_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/none")
+    bus = dbus.Bus()
+    with pytest.raises(dbus.BusGone, match="the system bus"):
+        bus.call(dbus.manager_call("Subscribe", "", ()))

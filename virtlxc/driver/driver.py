@@ -11,6 +11,7 @@ from virtlxc.driver.core import Core, log
 from virtlxc.driver.domains import Domains
 from virtlxc.driver.hostview import HostView
 from virtlxc.driver.images import Images
+from virtlxc.driver.machines import Machines
 from virtlxc.driver.monitor import Monitor
 from virtlxc.driver.networks import Networks
 from virtlxc.driver.node import Node
@@ -41,6 +42,7 @@ class Driver:
         core.host = HostView(paths, core.registry, self.networks)
         core.spawning = Spawning()
         core.restarts = Restarts(lambda entry: endings.due(core, entry))
+        self.machines = Machines(core)
         self.host = Node(core.host)
         self.domains = Domains(core)
         self.images = Images(paths, self.domains, self.networks, self._taken_ids)
@@ -58,6 +60,7 @@ class Driver:
         )
         reconnect.load_definitions(core)
         reconnect.take_over(core)
+        self.machines.start()
         self.networks.load()
         self.pools.load()
         self.images.load()
@@ -75,6 +78,8 @@ class Driver:
         """Lets go of everything; containers keep running."""
         self._core.restarts.close()
         self._core.monitor.close()
+        self.machines.close()
+        self._core.host.bus.close()
         self._core.spawning.close()
 
     def _taken_ids(self) -> list[tuple[int, int]]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from virtlxc.driver import files
 from virtlxc.driver.core import doing, log
 from virtlxc.driver.networks import Networks
 from virtlxc.driver.registry import Registry
 from virtlxc.errors import VirtlxcError
-from virtlxc.host import gather, systemd
+from virtlxc.host import dbus, gather, systemd
+from virtlxc.host.cgroup import layout
 from virtlxc.host.facts import HostFacts, Network, StartFacts
 from virtlxc.host.probe import probe_host
 from virtlxc.model import Domain
 from virtlxc.paths import Paths
 from virtlxc.plan.steps import CONTROLLER
 
-
-class NoScopeError(Exception):
-    """systemd would not make a scope."""
+# How long groups are made without systemd once it could not be asked.
+_NO_SCOPE_SECONDS = 10.0
 
 
 class HostView:
@@ -30,7 +31,9 @@ class HostView:
         self._networks = networks
         self._instance = paths.instance
         self._lock = threading.Lock()
+        self.bus = dbus.Bus()
         self._scopes: bool | None = None
+        self._no_scope_until = 0.0
         self._facts: HostFacts | None = None
 
     @property
@@ -74,24 +77,33 @@ class HostView:
         """The group that systemd will make for the controller; None where we make it ourselves."""
         if self._scopes is None:
             self._scopes = self.facts.systemd and systemd.available()
-        if not self._scopes:
+        if not self._scopes or time.monotonic() < self._no_scope_until:
             return None
         return systemd.scope_path(
             domain.name, CONTROLLER, partition=domain.partition, instance=self._instance
         )
 
-    def make_scope(self, domain: Domain, controller: int) -> None:
-        """Has systemd put the controller into its scope.
+    def make_scope(self, domain: Domain, controller: int, group: str) -> None:
+        """Has systemd put the controller into its scope; ``group`` is the folder that this makes.
 
-        Raises NoScopeError when it does not (no bus, no policy): from then on groups are made
-        without systemd, and the start is to be planned again.
+        Raises NoScopeError when it does not (no bus, no policy): for a while groups are made
+        without systemd, and the start is to be planned again. Raises ScopeTakenError for a name
+        that is in use, and VirtlxcError when the scope got less than the domain needs.
         """
         unit = systemd.scope_name(domain.name, str(controller), self._instance)
+        slice = systemd.slice_name(domain.partition)
         try:
-            systemd.start_scope(
-                unit, systemd.slice_name(domain.partition), controller, f"Container {domain.name}"
+            systemd.start_scope(self.bus, unit, slice, controller, f"Container {domain.name}")
+        except systemd.NoScopeError as error:
+            self._no_scope_until = time.monotonic() + _NO_SCOPE_SECONDS
+            log.warning(
+                "%s; groups are made without systemd for %.0f s", error.message, _NO_SCOPE_SECONDS
             )
-        except VirtlxcError as error:
-            self._scopes = False
-            log.warning("no scopes from now on: %s", error.message)
-            raise NoScopeError from None
+            raise
+        has = self.facts.cgroup.controllers
+        systemd.check_delegated(group, unit, [name for name in layout.DELEGATED if name in has])
+
+    @property
+    def machined(self) -> bool:
+        """Whether systemd-machined may be asked to register what runs."""
+        return self.facts.systemd and systemd.available()

@@ -18,13 +18,13 @@ from virtlxc.driver import definitions, refusals, steps
 from virtlxc.driver.constants import Detail, Event, Reason, Start, State
 from virtlxc.driver.core import Core, doing, log
 from virtlxc.driver.domain import Entry, PlanMemo, Process, Run, View, now
-from virtlxc.driver.hostview import NoScopeError
 from virtlxc.driver.jobs import Ticket
 from virtlxc.driver.killing import kill_run
 from virtlxc.driver.live import save
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import neighbours
+from virtlxc.host.systemd import NoScopeError, ScopeTakenError
 from virtlxc.plan import StartOptions, plan_start, render
 from virtlxc.plan.steps import CONTROLLER, Group, Plan
 from virtlxc.runtime import client, protocol
@@ -86,11 +86,11 @@ def start_definition(
     """The start itself; the caller holds the domain's job."""
     core.restarts.forget(entry)
     with doing(f"cannot start domain '{domain.name}'"):
-        _check_macs(core, domain)
+        check_macs(core, domain)
         _check_neighbours(domain)
         try:
             plan, view = _attempt(core, entry, ticket, domain, wish, warnings)
-        except NoScopeError:
+        except (NoScopeError, ScopeTakenError):
             plan, view = _attempt(core, entry, ticket, domain, wish, warnings)
     entry.owner = wish.owner if wish.autodestroy else None
     for warning in plan.warnings:
@@ -154,7 +154,7 @@ def plan_text(core: Core, xml: str | None, ref: Ref | None) -> str:
     return render(plan, facts=f"of this host ({core.host.facts.source})")
 
 
-def _check_macs(core: Core, domain: model.Domain) -> None:
+def check_macs(core: Core, domain: model.Domain) -> None:
     """Two running containers with one MAC on a bridge would both be broken."""
     macs = {card.mac for card in domain.interfaces if card.mac}
     for other in core.registry.snapshot.by_name.values():
@@ -230,7 +230,7 @@ def _perform(
             ticket.on_cancel(channel.abort)
             try:
                 return _converse(core, domain, plan, channel)
-            except (TimeoutError, NoScopeError, VirtlxcError):
+            except (TimeoutError, VirtlxcError):
                 channel.abort()
                 with contextlib.suppress(protocol.Failed):
                     channel.result(_UNDO_SECONDS)
@@ -252,7 +252,8 @@ def _converse(
     controller = channel.controller(limit)
     core.store.write_starting(plan.uuid, controller["pid"], controller["starttime"])
     if plan.leaf.path.endswith(".scope"):
-        core.host.make_scope(domain, controller["pid"])
+        scope = _resolved(plan.leaf, controller["pid"])
+        core.host.make_scope(domain, controller["pid"], scope.mount + scope.path)
     channel.go()
     return {"controller": controller, **channel.result(limit)}
 

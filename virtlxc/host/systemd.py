@@ -7,16 +7,28 @@ https://systemd.io/CGROUP_DELEGATION, libvirt's names of machines.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable
 from string import ascii_letters, digits
 from typing import Any
 
 from virtlxc.errors import Code, From, VirtlxcError
+from virtlxc.host import dbus
 from virtlxc.host.cgroup import layout
 
+GUESTS_UNIT = "virtlxc-guests.service"
+
 _PLAIN = frozenset(ascii_letters + digits + ":_.")
-_SCOPE_SECONDS = 5.0
-_BUS_SECONDS = 10.0
+_SIGKILL = 9
+_INFINITY = 2**64 - 1
+_EXISTS = "org.freedesktop.systemd1.UnitExists"
+
+
+class NoScopeError(VirtlxcError):
+    """systemd would not make a scope, or is not to be had: the start can be planned without."""
+
+
+class ScopeTakenError(VirtlxcError):
+    """There is a unit of that name already: another controller's name will be free."""
 
 
 def escape(name: str) -> str:
@@ -61,64 +73,78 @@ def available() -> bool:
     try:
         with open("/proc/1/cgroup") as file:
             in_cgroup2 = any(line.startswith("0::/init.scope") for line in file)
-        import jeepney  # noqa: F401
-    except (OSError, ImportError):
+    except OSError:
         return False
-    return in_cgroup2
+    return in_cgroup2 and dbus.installed()
 
 
-def start_scope(unit: str, slice: str, pid: int, description: str) -> None:
+def start_scope(bus: dbus.Bus, unit: str, slice: str, pid: int, description: str) -> None:
     """Has systemd move ``pid`` into a new scope; returns when it is there.
 
-    Raises VirtlxcError (OPERATION_FAILED) with systemd's reason.
+    Raises NoScopeError or ScopeTakenError with systemd's reason.
     """
-    from jeepney import MessageType
-    from jeepney.io.blocking import open_dbus_connection
-
     try:
-        with open_dbus_connection(bus="SYSTEM") as bus:
-            reply = bus.send_and_get_reply(
-                request(unit, slice, pid, description), timeout=_BUS_SECONDS
-            )
-    except (OSError, TimeoutError) as error:
-        raise _refused(unit, str(error)) from None
-    if reply.header.message_type is MessageType.error:
-        raise _refused(unit, " ".join(str(part) for part in reply.body))
-    _await(unit, pid)
+        result = bus.job(request(unit, slice, pid, description))
+    except dbus.BusGone as error:
+        raise _failed(NoScopeError, unit, f"systemd does not answer on D-Bus: {error}") from None
+    except dbus.BusError as error:
+        if error.name == _EXISTS:
+            cause = f"there is one already (systemctl stop '{unit}' removes it)"
+            raise _failed(ScopeTakenError, unit, cause) from None
+        raise _failed(NoScopeError, unit, f"systemd refuses: {error}") from None
+    if result != "done":
+        raise _failed(NoScopeError, unit, f"systemd's job ended with '{result}'")
+    if not _is_in(unit, pid):
+        raise _failed(NoScopeError, unit, f"systemd did not move process {pid} into it")
+
+
+def check_delegated(folder: str, unit: str, wanted: Iterable[str]) -> None:
+    """Raises VirtlxcError when the scope's group did not get these controllers.
+
+    ``folder`` is the group's.
+    """
+    try:
+        with open(f"{folder}/cgroup.controllers") as file:
+            given = file.read().split()
+    except OSError as error:
+        raise _failed(VirtlxcError, unit, f"{folder}: {error.strerror}") from None
+    missing = [name for name in wanted if name not in given]
+    if missing:
+        raise _failed(
+            VirtlxcError,
+            unit,
+            f"systemd does not delegate {', '.join(missing)} to it (look for DisableControllers="
+            " in the slices above it: systemctl show -p DisableControllers machine.slice)",
+        )
 
 
 def request(unit: str, slice: str, pid: int, description: str) -> Any:
-    """The message: StartTransientUnit of a scope with one process."""
-    from jeepney import DBusAddress, new_method_call
+    """The message: StartTransientUnit of a scope with one process.
 
-    manager = DBusAddress(
-        "/org/freedesktop/systemd1",
-        bus_name="org.freedesktop.systemd1",
-        interface="org.freedesktop.systemd1.Manager",
-    )
+    The domain's limits are below it, so it has none. At the host's shutdown it ends behind the
+    unit that asks guests to end by themselves; what is still in it then has had its time.
+    """
     properties = [
         ("Description", ("s", description)),
         ("Slice", ("s", slice)),
         ("PIDs", ("au", [pid])),
         ("Delegate", ("b", True)),
+        ("TasksMax", ("t", _INFINITY)),
+        ("KillSignal", ("i", _SIGKILL)),
+        ("Before", ("as", [GUESTS_UNIT])),
         ("CollectMode", ("s", "inactive-or-failed")),
     ]
     body: tuple[object, ...] = (unit, "fail", properties, [])
-    return new_method_call(manager, "StartTransientUnit", "ssa(sv)a(sa(sv))", body)
+    return dbus.manager_call("StartTransientUnit", "ssa(sv)a(sa(sv))", body)
 
 
-def _await(unit: str, pid: int) -> None:
-    """The call returns when the job is queued: the process is moved a moment later."""
-    end = time.monotonic() + _SCOPE_SECONDS
-    while time.monotonic() < end:
+def _is_in(unit: str, pid: int) -> bool:
+    try:
         with open(f"/proc/{pid}/cgroup") as file:
-            if any(line.startswith("0::") and f"/{unit}" in line for line in file):
-                return
-        time.sleep(0.002)
-    raise _refused(unit, f"process {pid} was not moved within {_SCOPE_SECONDS:.0f} s")
+            return any(line.startswith("0::") and f"/{unit}" in line for line in file)
+    except OSError:
+        return False
 
 
-def _refused(unit: str, cause: str) -> VirtlxcError:
-    return VirtlxcError(
-        f"make its scope {unit}: systemd refuses: {cause}", Code.OPERATION_FAILED, From.CGROUP
-    )
+def _failed(kind: type[VirtlxcError], unit: str, cause: str) -> VirtlxcError:
+    return kind(f"make its scope {unit}: {cause}", Code.OPERATION_FAILED, From.CGROUP)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.cgroup import devices, layout
-from virtlxc.host.cgroup.limits import Limits, Write, writes
+from virtlxc.host.cgroup.limits import IoDevice, Limits, Write, writes
+from virtlxc.plan import nodes
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import CONTROLLER, Group, Step, Undo
-
-# Handed down to the payload on cgroup2, where the host has them.
-_DELEGATED = ("cpu", "cpuset", "io", "memory", "pids")
 
 # On v1 a domain is in these from its start, because limits and counters are asked for later.
 _ALWAYS_V1 = ("memory", "cpu", "pids", "blkio")
@@ -47,7 +46,35 @@ def limits_of(scene: Scene) -> Limits:
         mems=domain.numatune.nodeset,
         pids=extra.pids_limit,
         io_weight=domain.blkiotune.weight,
+        io_devices=tuple(_io_devices(scene)) or None,
     )
+
+
+def _io_devices(scene: Scene) -> Iterator[IoDevice]:
+    """Limits of single devices: by path in <blkiotune>, or beside a disk in its <iotune>."""
+    for device in scene.domain.blkiotune.devices:
+        yield IoDevice(
+            device=scene.start.source(device.path).device,
+            weight=device.weight,
+            read_bytes=device.read_bytes_sec,
+            write_bytes=device.write_bytes_sec,
+            read_iops=device.read_iops_sec,
+            write_iops=device.write_iops_sec,
+        )
+    for disk in scene.domain.disks:
+        node = nodes.of_disk(scene, disk)
+        if node is None or disk.iotune is None:
+            continue
+        item = IoDevice(
+            device=node.device,
+            key=node.loop,
+            read_bytes=disk.iotune.read_bytes_sec,
+            write_bytes=disk.iotune.write_bytes_sec,
+            read_iops=disk.iotune.read_iops_sec,
+            write_iops=disk.iotune.write_iops_sec,
+        )
+        if item.throttled:
+            yield item
 
 
 def v1_groups(scene: Scene) -> dict[str, Group]:
@@ -126,7 +153,7 @@ def born(scene: Scene) -> Group | None:
 
 
 def _handed_down(scene: Scene) -> list[str]:
-    return [name for name in _DELEGATED if name in scene.host.cgroup.controllers]
+    return [name for name in layout.DELEGATED if name in scene.host.cgroup.controllers]
 
 
 def make(scene: Scene) -> Iterator[Step]:
@@ -248,13 +275,18 @@ def limit(scene: Scene) -> Iterator[Step]:
     """The limits and the device rules, before any process is in the group."""
     bound = scene.host.cgroup.version_of()
     v1 = v1_groups(scene)
+    names: Counter[str] = Counter()
     for write in limit_writes(scene):
         group = scene.payload if bound[write.controller] == 2 else v1[write.controller]
+        names[write.file] += 1
+        again = f" ({names[write.file]})" if names[write.file] > 1 else ""
         yield Step(
-            name=f"set {write.file}",
+            name=f"set {write.file}{again}",
             side="controller",
             op="cgroup-write",
-            args=group.to_json() | {"file": write.file, "value": write.value},
+            args=group.to_json()
+            | {"file": write.file, "value": write.value}
+            | ({"device": write.key} if write.key else {}),
             text=write.value,
             kernel=_WITH_GROUP,
         )

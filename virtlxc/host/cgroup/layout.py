@@ -25,6 +25,9 @@ PAYLOAD = "payload"
 INIT = "payload/init"
 V1_INIT = "init"
 
+# Handed down to the payload on cgroup2, where the host has them.
+DELEGATED = ("cpu", "cpuset", "io", "memory", "pids")
+
 DEFAULT_PARTITION = "/machine"
 SUFFIX = ".libvirt-lxc"
 

@@ -1,0 +1,55 @@
+"""What the daemon hears from a service manager, and tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from virtlxc import servicemanager
+
+
+def test_nobody_is_told_nothing() -> None:
+    manager = servicemanager.take({})
+    manager.notify("READY=1")
+    assert manager.sockets == []
+    asyncio.run(manager.keep_alive())
+
+
+def test_the_variables_are_for_one_process() -> None:
+    environment = {"LISTEN_PID": "1", "LISTEN_FDS": "2", "NOTIFY_SOCKET": "/x", "PATH": "/bin"}
+    manager = servicemanager.take(environment)
+    assert environment == {"PATH": "/bin"}
+    assert manager.sockets == []
+
+
+@pytest.mark.parametrize("pid", ["", str(os.getpid())])
+def test_the_watchdog_is_fed_in_time(tmp_path: Path, pid: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(str(tmp_path / "notify"))
+        ear.settimeout(10)
+        manager = servicemanager.take(
+            {
+                "NOTIFY_SOCKET": str(tmp_path / "notify"),
+                "WATCHDOG_USEC": "100000",
+                "WATCHDOG_PID": pid,
+            }
+        )
+        manager.notify("READY=1\nSTATUS=Serving")
+        assert ear.recv(100) == b"READY=1\nSTATUS=Serving"
+
+        async def feed() -> None:
+            task = asyncio.create_task(manager.keep_alive())
+            await asyncio.sleep(0.12)
+            task.cancel()
+
+        asyncio.run(feed())
+        assert [ear.recv(100), ear.recv(100)] == [b"WATCHDOG=1"] * 2
+
+
+def test_another_process_s_watchdog_is_not_ours() -> None:
+    manager = servicemanager.take({"WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"})
+    assert manager.watchdog == 0.0
