@@ -1,0 +1,150 @@
+"""What a client asks of the connection and of the host; the truth stands in /proc and on disk."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Instance, wait_for
+from tests.interop.library import Library, LibraryError
+
+pytestmark = pytest.mark.interop
+
+MEMINFO = Path("/proc/meminfo")
+
+
+@pytest.fixture(scope="module")
+def library(shared_instance: Instance) -> Iterator[Library]:
+    made = Library(shared_instance)
+    yield made
+    made.close()
+
+
+def meminfo(name: str) -> int:
+    """KiB, as the kernel counts now."""
+    return int(dict(line.split(":") for line in MEMINFO.read_text().splitlines())[name].split()[0])
+
+
+def near(value: int, truth: int) -> bool:
+    return abs(value - truth) < truth / 5
+
+
+@pytest.mark.proves(
+    "AUTH_LIST", "CONNECT_OPEN", "CONNECT_SUPPORTS_FEATURE", "CONNECT_CLOSE",
+    "CONNECT_REGISTER_CLOSE_CALLBACK", "CONNECT_UNREGISTER_CLOSE_CALLBACK",
+)  # fmt: skip
+def test_a_connection_from_its_beginning_to_its_end(shared_instance: Instance) -> None:
+    """The daemon has a descriptor more while it lasts."""
+    folder = f"/proc/{shared_instance.daemon_pid}/fd"
+    before = len(os.listdir(folder))
+    client = Library(shared_instance)
+    wait_for("the connection", lambda: len(os.listdir(folder)) == before + 1)
+    client("connection.setKeepAlive(1, 3)")
+    client("connection.registerCloseCallback(lambda *_: None, None)")
+    assert client("[connection.isAlive(), connection.isEncrypted()]") == [1, 0]
+    client("connection.unregisterCloseCallback()")
+    client("connection.close()")
+    wait_for("its end", lambda: len(os.listdir(folder)) == before)
+    client.close()
+
+
+def test_a_daemon_that_ends_is_told_by_the_close_callback(instance: Instance) -> None:
+    client = Library(instance)
+    client("closed = []")
+    client("connection.registerCloseCallback(lambda _c, reason, _o: closed.append(reason), None)")
+    instance.stop_daemon()
+    wait_for("the callback", lambda: client("closed"))
+    assert client("closed") == [client("libvirt.VIR_CONNECT_CLOSE_REASON_EOF")]
+    assert client("connection.isAlive()") == 0
+    client.close()
+    instance.start_daemon()
+
+
+@pytest.mark.proves("CONNECT_GET_TYPE", "CONNECT_GET_LIB_VERSION", "CONNECT_GET_VERSION",
+                    "CONNECT_IS_SECURE", "CONNECT_GET_HOSTNAME")  # fmt: skip
+def test_who_answers(library: Library) -> None:
+    """The driver's version is the kernel's, as libvirt's LXC driver has it."""
+    numbers = [int(one) for one in re.findall(r"\d+", platform.release())[:3]]
+    assert library("connection.getVersion()") == (
+        numbers[0] * 1000000 + numbers[1] * 1000 + numbers[2]
+    )
+    assert library("connection.getHostname()") == Path(
+        "/proc/sys/kernel/hostname"
+    ).read_text().strip()
+    assert library("connection.getType()") == "LXC"
+    assert library("connection.getLibVersion()") == library("libvirt.getVersion()"), "the client's"
+    assert library("connection.isSecure()") == 1
+
+
+@pytest.mark.proves("NODE_GET_INFO", "NODE_GET_CPU_MAP", "CONNECT_GET_CAPABILITIES")
+def test_the_processors(library: Library) -> None:
+    arch, memory, cpus, *_rest = library("connection.getInfo()")
+    assert (arch, cpus) == (platform.machine(), os.cpu_count())
+    assert memory == meminfo("MemTotal") // 1024
+    online = Path("/sys/devices/system/cpu/online").read_text().strip()
+    count, present, _online = library("connection.getCPUMap()")
+    last = int(online.replace(",", "-").split("-")[-1])
+    assert count == len(present) == last + 1
+    capabilities = library("connection.getCapabilities()")
+    assert f"<arch>{platform.machine()}</arch>" in capabilities
+    assert capabilities.count("<cpu id=") == os.cpu_count()
+
+
+@pytest.mark.proves("NODE_GET_CPU_STATS", "NODE_GET_MEMORY_STATS", "NODE_GET_FREE_MEMORY",
+                    "NODE_GET_CELLS_FREE_MEMORY", "NODE_GET_FREE_PAGES")  # fmt: skip
+def test_what_the_host_uses(library: Library) -> None:
+    ticks = [int(one) for one in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
+    stats = library("connection.getCPUStats(-1)")
+    assert near(stats["idle"], ticks[3] * 10_000_000)
+    memory = library("connection.getMemoryStats(-1)")
+    assert memory["total"] == meminfo("MemTotal")
+    assert near(memory["free"], meminfo("MemFree"))
+    assert near(library("connection.getFreeMemory()"), meminfo("MemFree") * 1024)
+    assert near(library("connection.getCellsFreeMemory(0, 1)")[0], meminfo("MemFree") * 1024)
+    pages = library("connection.getFreePages([4], 0, 1)")
+    [free] = list(pages.values()) if isinstance(pages, dict) else [pages[0]]
+    free = free["4"] if isinstance(free, dict) else free
+    assert near(free * 4, meminfo("MemFree"))
+
+
+@pytest.mark.proves("NODE_GET_MEMORY_PARAMETERS")
+def test_the_parameters_of_ksm(library: Library) -> None:
+    ksm = Path("/sys/kernel/mm/ksm/pages_to_scan")
+    if not ksm.exists():
+        with pytest.raises(LibraryError):
+            library("connection.getMemoryParameters()")
+    else:
+        found = library("connection.getMemoryParameters()")
+        assert found["shm_pages_to_scan"] == int(ksm.read_text())
+
+
+@pytest.mark.proves("NODE_GET_SECURITY_MODEL")
+def test_the_security_model(library: Library) -> None:
+    module = Path("/sys/kernel/security/lsm")
+    active = module.read_text().split(",") if module.exists() else []
+    model = library("connection.getSecurityModel()")[0]
+    assert model in ("", "none", *active)
+
+
+@pytest.mark.proves("CONNECT_GET_DOMAIN_CAPABILITIES")
+def test_what_domains_can_be(library: Library) -> None:
+    xml = library("connection.getDomainCapabilities(None, None, None, 'lxc', 0)")
+    assert f"<arch>{platform.machine()}</arch>" in xml
+    assert "<domain>lxc</domain>" in xml
+
+
+@pytest.mark.proves("CONNECT_DOMAIN_XML_FROM_NATIVE", "CONNECT_DOMAIN_XML_TO_NATIVE")
+def test_lxc_configurations_both_ways(library: Library) -> None:
+    """What a configuration says comes back when the XML that it gave is turned round again."""
+    native = "lxc.uts.name = shop\\nlxc.rootfs.path = /srv/shop\\n"
+    xml = library(f"connection.domainXMLFromNative('lxc-tools', '{native}', 0)")
+    assert "<name>shop</name>" in xml
+    assert "/srv/shop" in xml
+    back = library(f"connection.domainXMLToNative('lxc-tools', {xml!r}, 0)")
+    assert "lxc.uts.name = shop" in back
+    assert "/srv/shop" in back
