@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.cgroup import devices, layout
-from virtlxc.host.cgroup.limits import IoDevice, Limits, Write, writes
-from virtlxc.plan import nodes
+from virtlxc.host.cgroup.limits import Limits, Write, writes
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import CONTROLLER, Group, Step, Undo
 
@@ -46,35 +44,7 @@ def limits_of(scene: Scene) -> Limits:
         mems=domain.numatune.nodeset,
         pids=extra.pids_limit,
         io_weight=domain.blkiotune.weight,
-        io_devices=tuple(_io_devices(scene)) or None,
     )
-
-
-def _io_devices(scene: Scene) -> Iterator[IoDevice]:
-    """Limits of single devices: by path in <blkiotune>, or beside a disk in its <iotune>."""
-    for device in scene.domain.blkiotune.devices:
-        yield IoDevice(
-            device=scene.start.source(device.path).device,
-            weight=device.weight,
-            read_bytes=device.read_bytes_sec,
-            write_bytes=device.write_bytes_sec,
-            read_iops=device.read_iops_sec,
-            write_iops=device.write_iops_sec,
-        )
-    for disk in scene.domain.disks:
-        node = nodes.of_disk(scene, disk)
-        if node is None or disk.iotune is None:
-            continue
-        item = IoDevice(
-            device=node.device,
-            key=node.loop,
-            read_bytes=disk.iotune.read_bytes_sec,
-            write_bytes=disk.iotune.write_bytes_sec,
-            read_iops=disk.iotune.read_iops_sec,
-            write_iops=disk.iotune.write_iops_sec,
-        )
-        if item.throttled:
-            yield item
 
 
 def v1_groups(scene: Scene) -> dict[str, Group]:
@@ -275,18 +245,13 @@ def limit(scene: Scene) -> Iterator[Step]:
     """The limits and the device rules, before any process is in the group."""
     bound = scene.host.cgroup.version_of()
     v1 = v1_groups(scene)
-    names: Counter[str] = Counter()
     for write in limit_writes(scene):
         group = scene.payload if bound[write.controller] == 2 else v1[write.controller]
-        names[write.file] += 1
-        again = f" ({names[write.file]})" if names[write.file] > 1 else ""
         yield Step(
-            name=f"set {write.file}{again}",
+            name=f"set {write.file}",
             side="controller",
             op="cgroup-write",
-            args=group.to_json()
-            | {"file": write.file, "value": write.value}
-            | ({"device": write.key} if write.key else {}),
+            args=group.to_json() | {"file": write.file, "value": write.value},
             text=write.value,
             kernel=_WITH_GROUP,
         )
