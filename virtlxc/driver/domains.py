@@ -16,6 +16,7 @@ from virtlxc.driver import (
     bulk,
     consoles,
     definitions,
+    devices,
     execs,
     info,
     inits,
@@ -191,6 +192,20 @@ class Domains:
     def security_label(self, ref: Ref) -> tuple[str, bool]:
         """[fast] (label of init, enforcing)."""
         return info.security_label(self._view(ref))
+
+    # Devices
+
+    def attach_device(self, ref: Ref, xml: str, flags: int = 0) -> None:
+        devices.attach(self._core, ref, xml, flags)
+
+    def detach_device(self, ref: Ref, xml: str, flags: int = 0) -> None:
+        devices.detach(self._core, ref, xml, flags)
+
+    def detach_alias(self, ref: Ref, alias: str, flags: int = 0) -> None:
+        devices.detach_alias(self._core, ref, alias, flags)
+
+    def update_device(self, ref: Ref, xml: str, flags: int = 0) -> None:
+        devices.update(self._core, ref, xml, flags)
 
     # Metadata
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from virtlxc.driver import exits, groups, live, steps
+from virtlxc.driver import changing, exits, groups, live, steps
 from virtlxc.driver.constants import Event, Reason, State
 from virtlxc.driver.core import Core, log
 from virtlxc.driver.domain import Entry, Process, View, now
@@ -127,5 +127,6 @@ def clean(core: Core, view: View) -> None:
     core.monitor.forget(view.uuid)
     groups.kill(view.run.payload)
     steps.replay(core.paths.domain_run(view.uuid), view.name)
+    changing.clean(core, view)
     steps.take_back(view.run.undo, view.name)
     core.store.remove_run(view.uuid)

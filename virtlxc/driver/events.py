@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from virtlxc.driver.ref import Ref
+from virtlxc.driver.ref import Param, Ref
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +44,38 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceAdded:
+    """``VIR_DOMAIN_EVENT_ID_DEVICE_ADDED``: a running domain has one more."""
+
+    ref: Ref
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRemoved:
+    """``VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED``."""
+
+    ref: Ref
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRemovalFailed:
+    """``VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED``: the container keeps it busy."""
+
+    ref: Ref
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tunable:
+    """``VIR_DOMAIN_EVENT_ID_TUNABLE``: limits of a running domain that were changed, by name."""
+
+    ref: Ref
+    params: tuple[Param, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkLifecycle:
     """``VIR_NETWORK_EVENT_ID_LIFECYCLE``; ``network`` is (name, UUID bytes)."""
 
@@ -68,7 +100,10 @@ class PoolRefresh:
     pool: tuple[str, bytes]
 
 
-Event = Lifecycle | Reboot | Metadata | NetworkLifecycle | PoolLifecycle | PoolRefresh
+Event = (
+    Lifecycle | Reboot | Metadata | DeviceAdded | DeviceRemoved | DeviceRemovalFailed | Tunable
+    | NetworkLifecycle | PoolLifecycle | PoolRefresh
+)
 Listener = Callable[[Any], None]
 
 

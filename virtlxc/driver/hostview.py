@@ -71,6 +71,10 @@ class HostView:
         around = gather.Surroundings(networks=networks, running=running)
         return gather.start_facts(domain, around)
 
+    def loops(self) -> dict[str, tuple[int, int]]:
+        """The numbers of the loop devices in use, by tag: a running domain has them already."""
+        return gather.loops()
+
     # Where systemd runs, a domain's group is a scope of its own
 
     def scope_leaf(self, domain: Domain) -> str | None:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from virtlxc import model
-from virtlxc.driver import controllers, endings, files, live, steps
+from virtlxc.driver import changing, controllers, endings, files, live, steps
 from virtlxc.driver.core import Core, log
 from virtlxc.driver.domain import Entry, Process, Run, View
 from virtlxc.driver.killing import kill_run
@@ -92,6 +92,7 @@ def _take(core: Core, found: View) -> None:
             return
         folder = core.paths.domain_run(view.uuid)
         _refresh(core, entry, view.run, folder)
+        changing.take_over(core, entry)
         core.monitor.watch(view.uuid, folder, view.run.controller)
 
 

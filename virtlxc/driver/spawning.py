@@ -43,6 +43,14 @@ class Spawning:
         except OSError:
             return self._alive().enter(request, tuple(fds))
 
+    def change(self, request: dict[str, Any], fds: Sequence[int], timeout: float) -> None:
+        """A running container is changed; see :meth:`Spawner.change`."""
+        try:
+            spawner = self._alive()
+            spawner.change(request, tuple(fds), timeout)
+        except ConnectionError:
+            self._alive().change(request, tuple(fds), timeout)
+
     def _alive(self) -> Spawner:
         with self._lock:
             if self._spawner is None or not self._spawner.alive():

@@ -15,6 +15,7 @@ from virtlxc.model.complete import complete
 from virtlxc.model.console import Console
 from virtlxc.model.container import Container, FilesystemExtra, Rlimit, Sysctl
 from virtlxc.model.cpu import CpuTune, NumaTune
+from virtlxc.model.device import Device, parse_device
 from virtlxc.model.disk import Disk
 from virtlxc.model.document import format_domain, parse_domain
 from virtlxc.model.domain import Domain
@@ -38,6 +39,7 @@ __all__ = [
     "Console",
     "Container",
     "CpuTune",
+    "Device",
     "Disk",
     "Domain",
     "Features",
@@ -65,6 +67,7 @@ __all__ = [
     "first_aliases",
     "format_domain",
     "free_alias",
+    "parse_device",
     "parse_domain",
     "unserved",
 ]

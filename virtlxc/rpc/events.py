@@ -39,6 +39,22 @@ KINDS: dict[type, Kind] = {
         "domain", 23, "", "DOMAIN_EVENT_CALLBACK_METADATA_CHANGE",
         lambda event: (event.ref, event.type, event.uri), lambda event: event.ref.uuid,
     ),
+    told.DeviceRemoved: Kind(
+        "domain", 15, "DOMAIN_EVENT_DEVICE_REMOVED", "DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED",
+        lambda event: (event.ref, event.alias), lambda event: event.ref.uuid,
+    ),
+    told.Tunable: Kind(
+        "domain", 17, "", "DOMAIN_EVENT_CALLBACK_TUNABLE",
+        lambda event: (event.ref, event.params), lambda event: event.ref.uuid,
+    ),
+    told.DeviceAdded: Kind(
+        "domain", 19, "", "DOMAIN_EVENT_CALLBACK_DEVICE_ADDED",
+        lambda event: (event.ref, event.alias), lambda event: event.ref.uuid,
+    ),
+    told.DeviceRemovalFailed: Kind(
+        "domain", 22, "", "DOMAIN_EVENT_CALLBACK_DEVICE_REMOVAL_FAILED",
+        lambda event: (event.ref, event.alias), lambda event: event.ref.uuid,
+    ),
     told.NetworkLifecycle: Kind(
         "network", 0, "", "NETWORK_EVENT_LIFECYCLE",
         lambda event: (event.network, event.event, event.detail), lambda event: event.network[1],

@@ -28,8 +28,10 @@ def line_of(element: etree._Element) -> int:
     return line if isinstance(line, int) else 0
 
 
-def read(text: str | bytes, root: str) -> etree._Element:
+def read(text: str | bytes, root: str, *, any_root: bool = False) -> etree._Element:
     """The root element, which must be ``<root>``; comments and processing instructions are gone.
+
+    With ``any_root`` it may be another one; ``root`` then only tells in messages what was read.
 
     Raises VirtlxcError (XML_ERROR) for what is too large, too deep, not well formed, has a document
     type, or has another root element.
@@ -57,7 +59,7 @@ def read(text: str | bytes, root: str) -> etree._Element:
     # A document in UTF-16 passes the look at its bytes above.
     if element.getroottree().docinfo.internalDTD is not None:
         raise _no_doctype(root)
-    if element.tag != root:
+    if element.tag != root and not any_root:
         shown = etree.QName(element).localname if element.tag else ""
         line = line_of(element)
         raise error(f"line {line}: the root element is <{shown}>, not <{root}>", line)

@@ -35,6 +35,7 @@ def remove_node(
 ) -> None:
     """Remove a node from the tree of a running container, only if it is that device.
 
+    ``major`` 0: a device of any numbers (those of a loop device are known only while it is one).
     A folder is removed if it is empty. Missing is no error. (An undo.)
     """
     try:
@@ -65,7 +66,9 @@ def _remove_node(root: int, path: str, kind: str, major: int, minor: int) -> Non
         if kind == "link":
             if stat.S_ISLNK(found.st_mode):
                 os.unlink(name, dir_fd=parent)
-        elif _NODES[kind](found.st_mode) and found.st_rdev == os.makedev(major, minor):
+        elif _NODES[kind](found.st_mode) and (
+            major == 0 or found.st_rdev == os.makedev(major, minor)
+        ):
             os.unlink(name, dir_fd=parent)
     finally:
         os.close(parent)
@@ -106,3 +109,21 @@ def link_remove(ctx: Context, *, link: str, mac: str | None = None) -> None:
         found = route.link(link)
         if found is not None and (mac is None or found[1] == mac.lower()):
             route.request(netlink.delete_request(found[0]), link)
+
+
+def link_set(ctx: Context, *, host: str, mac: str, bridge: str | None, up: bool) -> None:
+    """Move the host's end of a pair to another bridge, and set whether it is up.
+
+    Only if its address is ``mac``: StepError otherwise.
+    """
+    with netlink.Route() as route:
+        found = route.link(host)
+        if found is None or found[1] != mac.lower():
+            raise StepError(errno.ENODEV, host, f"there is no link '{host}' with address {mac}")
+        master = None
+        if bridge is not None:
+            there = route.link(bridge)
+            if there is None:
+                raise StepError(errno.ENODEV, bridge, f"there is no bridge '{bridge}'")
+            master = there[0]
+        route.request(netlink.port_request(found[0], master, up), host)

@@ -91,8 +91,7 @@ def up(
         index = route.index(link)
         if name or mtu or mac:
             route.request(netlink.set_request(index, name, mtu, mac, up=False), link)
-        if state == "up":
-            route.request(netlink.set_request(index, up=True), link)
+        route.request(netlink.set_request(index, up=state == "up"), link)
 
 
 def lo_up(ctx: Context) -> None:
@@ -108,11 +107,24 @@ def address(
     address: str,
     prefix: int,
     peer: str | None = None,
+    existing: bool = False,
 ) -> None:
-    """Add an IPv4 or IPv6 address to a link (IPv6 without duplicate detection)."""
+    """Add an IPv4 or IPv6 address to a link (IPv6 without duplicate detection).
+
+    ``existing``: it may be there already.
+    """
     with netlink.Route() as route:
         index = route.index(link)
-        route.request(netlink.address_request(index, address, prefix, peer), f"{address}/{prefix}")
+        request = netlink.address_request(index, address, prefix, peer)
+        _add(route, request, f"{address}/{prefix}", existing)
+
+
+def _add(route: netlink.Route, request: bytes, what: str, existing: bool) -> None:
+    try:
+        route.request(request, what)
+    except FileExistsError:
+        if not existing:
+            raise
 
 
 def route(
@@ -123,9 +135,13 @@ def route(
     gateway: str | None = None,
     link: str | None = None,
     metric: int | None = None,
+    existing: bool = False,
 ) -> None:
-    """Add a route to ``address``/``prefix`` ("0.0.0.0"/0 or "::"/0: the default route)."""
+    """Add a route to ``address``/``prefix`` ("0.0.0.0"/0 or "::"/0: the default route).
+
+    ``existing``: it may be there already.
+    """
     with netlink.Route() as socket:
         index = socket.index(link) if link else None
         request = netlink.route_request(address, prefix, gateway, index, metric)
-        socket.request(request, f"{address}/{prefix}")
+        _add(socket, request, f"{address}/{prefix}", existing)
