@@ -15,7 +15,8 @@ def test_the_committed_page_is_current() -> None:
 def test_what_protects_is_never_just_kept() -> None:
     rows = {row.path: row.treatment for row in entries(DOMAIN, "")}
     for path in (
-        *("seclabel", "devices/interface/filterref", "devices/interface/port", "devices/disk"),
+        *("seclabel", "devices/interface/filterref", "devices/interface/port/@isolated"),
+        *("devices/disk/@type", "devices/disk/driver/@type", "devices/hostdev/@type"),
         *("devices/interface/vlan", "devices/filesystem/space_hard_limit"),
     ):
         assert rows[path] in ("refused", "acted on"), path
@@ -26,12 +27,6 @@ def test_every_row_that_is_not_acted_on_says_why() -> None:
     silent = [
         row.path
         for row in entries(DOMAIN, "")
-        if row.treatment in ("kept", "refused") and not row.note and not _below(row.path)
+        if row.treatment in ("kept", "refused") and not row.note
     ]
     assert silent == []
-
-
-def _below(path: str) -> bool:
-    """Rows below one that says it."""
-    tops = ("blkiotune/device", "devices/disk", "devices/hostdev", "devices/interface/bandwidth")
-    return path.startswith(tuple(f"{top}/" for top in tops))

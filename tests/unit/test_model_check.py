@@ -186,7 +186,7 @@ ALONE = SAFE + "<features><privnet/></features>"
             xml(ROOT, ALONE + "<seclabel type='dynamic'/>"),
             "it will not start unless told to ignore 'seclabel'",
         ),
-        (xml(ROOT + "<disk type='block'><target dev='sda'/></disk>", ALONE), "ignore 'disk'"),
+        (xml(ROOT + "<disk type='network'><target dev='sda'/></disk>", ALONE), "ignore 'disk'"),
         (
             xml(ROOT + "<console type='file'/>", ALONE),
             "/domain/devices/console/@type has no effect: only 'pty' can be started; "

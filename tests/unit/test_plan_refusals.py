@@ -126,7 +126,7 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "v2",
         START,
         {},
-        "attach lan to its bridge: two interfaces are named 'lan' inside (change <guest dev>)",
+        "make lan: two interfaces are named 'lan' inside (change <guest dev>)",
     ),
     (
         domain(filesystems=(replace(ROOT, source="/srv/gone"),)),
@@ -148,7 +148,7 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "v2",
         START,
         {},
-        "attach the root: a root of type 'ram' cannot be (use type 'mount')",
+        "attach the root: a root of type 'ram' cannot be (use type 'mount', 'block' or 'file')",
     ),
     (
         domain(),
@@ -347,8 +347,7 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "v2",
         START,
         {},
-        "keep the promises of its XML: /domain/devices/disk has no effect: the device does not "
-        "appear in the container (take it out, or start with --ignore disk)",
+        "make /dev/vda: there is no '/dev/sdz' (plug it in, or mend its <source>)",
     ),
 )
 
@@ -393,8 +392,8 @@ def test_what_protects_is_refused_until_it_is_ignored() -> None:
 
 
 def test_an_ignored_device_is_left_out() -> None:
-    direct = Interface(type="direct", source="eth0", mac="52:54:00:00:00:01")
-    made = plan(domain(interfaces=(direct, BRIDGED)), ignore=frozenset({"interface"}))
+    user = Interface(type="user", mac="52:54:00:00:00:01")
+    made = plan(domain(interfaces=(user, BRIDGED)), ignore=frozenset({"interface"}))
     assert [guest for _, guest in made.links] == ["eth0"]
 
 

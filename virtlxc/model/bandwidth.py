@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.xmlmap import Kept, Object, Table, Value, types
+from virtlxc.xmlmap import REFUSED, Kept, Object, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,13 @@ def _rate(tag: str) -> Table:
         (
             Value(path="@average", field="average", type=types.ULONG),
             Value(path="@peak", field="peak", type=types.ULONG),
-            Value(path="@floor", field="floor", type=types.ULONG),
+            Value(
+                path="@floor",
+                field="floor",
+                type=types.ULONG,
+                treatment=REFUSED,
+                note="no share of a network is promised to anybody",
+            ),
             Value(path="@burst", field="burst", type=types.ULONG),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.xmlmap import REFUSED, Kept, Repeat, Table, Value, types
+from virtlxc.xmlmap import Kept, Repeat, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +49,6 @@ BLKIOTUNE = Table(
     BlkioTune,
     (
         Value(path="weight", field="weight", type=WEIGHT),
-        Repeat(
-            path="device",
-            field="devices",
-            table=BLKIO_DEVICE,
-            treatment=REFUSED,
-            note="single devices are not limited",
-        ),
+        Repeat(path="device", field="devices", table=BLKIO_DEVICE),
     ),
 )

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtlxc.xmlmap import KEPT, Flag, Keep, Kept, Table, Value, types
+from virtlxc.xmlmap import KEPT, REFUSED, Flag, Keep, Kept, Object, Table, Value, types
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IoTune:
+    """Limits of one disk, a second each; reading and writing together, or apart."""
+
+    total_bytes_sec: int | None = None
+    read_bytes_sec: int | None = None
+    write_bytes_sec: int | None = None
+    total_iops_sec: int | None = None
+    read_iops_sec: int | None = None
+    write_iops_sec: int | None = None
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +34,54 @@ class Disk:
     driver_name: str | None = None
     driver_format: str | None = None
     driver_cache: str | None = None
+    iotune: IoTune | None = None
     alias: str | None = None
     kept: tuple[Kept, ...] = ()
 
 
 _BUS = "a container sees a device node: there is no bus"
+
+_TOGETHER = "the kernel limits reading and writing apart: use read_... and write_..."
+_BURST = "a limit is never exceeded for a while"
+
+IOTUNE = Table(
+    "iotune",
+    IoTune,
+    (
+        Value(
+            path="total_bytes_sec",
+            field="total_bytes_sec",
+            type=types.ULONG,
+            treatment=REFUSED,
+            note=_TOGETHER,
+        ),
+        Value(path="read_bytes_sec", field="read_bytes_sec", type=types.ULONG),
+        Value(path="write_bytes_sec", field="write_bytes_sec", type=types.ULONG),
+        Value(
+            path="total_iops_sec",
+            field="total_iops_sec",
+            type=types.ULONG,
+            treatment=REFUSED,
+            note=_TOGETHER,
+        ),
+        Value(path="read_iops_sec", field="read_iops_sec", type=types.ULONG),
+        Value(path="write_iops_sec", field="write_iops_sec", type=types.ULONG),
+        *(
+            Keep(path=f"{what}_{unit}_sec_{more}", note=_BURST)
+            for more in ("max",)
+            for unit in ("bytes", "iops")
+            for what in ("total", "read", "write")
+        ),
+        Keep(path="size_iops_sec", note="operations are counted as the kernel does them"),
+        Keep(path="group_name", note="disks are limited one by one"),
+        *(
+            Keep(path=f"{what}_{unit}_sec_{more}", note=_BURST)
+            for more in ("max_length",)
+            for unit in ("bytes", "iops")
+            for what in ("total", "read", "write")
+        ),
+    ),
+)
 
 DISK = Table(
     "disk",
@@ -36,24 +92,51 @@ DISK = Table(
             field="type",
             type=types.choice("block", "file", "dir", "network", "volume", "nvme", "vhostuser"),
             always=True,
+            treatment=REFUSED,
+            served=("block", "file"),
+            note="only block and file can be shown",
         ),
         Value(
             path="@device",
             field="device",
             type=types.choice("disk", "cdrom", "floppy", "lun"),
             always=True,
+            treatment=KEPT,
+            served=("disk",),
+            note="a block device like any other",
         ),
-        Value(path="driver/@name", field="driver_name"),
-        Value(path="driver/@type", field="driver_format"),
-        Value(path="driver/@cache", field="driver_cache"),
+        Value(
+            path="driver/@name",
+            field="driver_name",
+            treatment=REFUSED,
+            served=("loop",),
+            note="only loop can show images",
+        ),
+        Value(
+            path="driver/@type",
+            field="driver_format",
+            treatment=REFUSED,
+            served=("raw",),
+            note="only raw images can be shown",
+        ),
+        Value(
+            path="driver/@cache",
+            field="driver_cache",
+            treatment=KEPT,
+            note="a loop device writes as its file does",
+        ),
         Value(path="source/@dev", field="source", when=("type", ("block",))),
         Value(path="source/@file", field="source", when=("type", ("file",))),
         Value(path="target/@dev", field="target", type=types.NOT_EMPTY),
         Value(path="target/@bus", field="bus", treatment=KEPT, note=_BUS),
-        Keep(path="iotune", note="use <blkiotune>"),
+        Object(path="iotune", field="iotune", table=IOTUNE),
         Flag(path="readonly", field="readonly"),
-        Keep(path="shareable"),
-        Keep(path="transient"),
+        Keep(path="shareable", note="nothing hinders others from using a block device"),
+        Keep(
+            path="transient",
+            treatment=REFUSED,
+            note="what is written to the disk would stay",
+        ),
         Keep(path="serial", note=_BUS),
         Keep(path="boot", note=_BUS),
         Value(path="alias/@name", field="alias", live=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from virtlxc.model.address import IP, ROUTE, Ip, Route
-from virtlxc.xmlmap import Keep, Kept, Repeat, Table, Value, types
+from virtlxc.xmlmap import REFUSED, Keep, Kept, Repeat, Table, Value, types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,9 @@ HOSTDEV = Table(
             field="type",
             type=types.choice("usb", "pci", "scsi", "scsi_host", "mdev", "storage", "misc", "net"),
             always=True,
+            treatment=REFUSED,
+            served=("usb", "storage", "misc", "net"),
+            note="only usb, storage, misc and net are devices that a container can use",
         ),
         Value(
             path="@managed",
@@ -63,6 +66,7 @@ HOSTDEV = Table(
             type=types.YES_NO,
             always=True,
             when=("mode", ("subsystem",)),
+            note="there is no driver to unbind: it makes no difference",
         ),
         Value(
             path="source/@startupPolicy",

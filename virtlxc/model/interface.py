@@ -37,6 +37,7 @@ class Interface:
     link_state: str | None = None
     mtu: int | None = None
     bandwidth: Bandwidth | None = None
+    isolated: bool | None = None
     script: str | None = None
     bridge: str | None = None
     alias: str | None = None
@@ -73,10 +74,6 @@ def _make(values: dict[str, Any]) -> Interface:
     return Interface(**values)
 
 
-def _isolated(element: Any) -> bool:
-    return bool(element.get("isolated") == "yes")
-
-
 INTERFACE = Table(
     "interface",
     Interface,
@@ -87,8 +84,8 @@ INTERFACE = Table(
             type=TYPES,
             always=True,
             treatment=REFUSED,
-            served=("bridge", "network", "ethernet"),
-            note="only bridge, network and ethernet can be started",
+            served=("bridge", "network", "ethernet", "direct"),
+            note="only bridge, network, ethernet and direct can be started",
         ),
         Keep(path="@trustGuestRxFilters", note=_CARD),
         Keep(path="@managed", note=_CARD),
@@ -117,19 +114,8 @@ INTERFACE = Table(
         Repeat(path="source/route", field="host_routes", table=ROUTE),
         Keep(path="vlan", treatment=REFUSED, note="ports are not put into VLANs"),
         Keep(path="virtualport", treatment=REFUSED, note="Open vSwitch ports are not set up"),
-        Object(
-            path="bandwidth",
-            field="bandwidth",
-            table=BANDWIDTH,
-            treatment=REFUSED,
-            note="traffic is not limited",
-        ),
-        Keep(
-            path="port",
-            treatment=REFUSED,
-            protects=_isolated,
-            note="refused when isolated='yes': ports are not isolated",
-        ),
+        Object(path="bandwidth", field="bandwidth", table=BANDWIDTH),
+        Value(path="port/@isolated", field="isolated", type=types.YES_NO),
         Repeat(path="ip", field="ips", table=IP),
         Repeat(path="route", field="routes", table=ROUTE),
         Value(path="script/@path", field="script", treatment=REFUSED, note="scripts are not run"),

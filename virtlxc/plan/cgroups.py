@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.cgroup import devices, layout
-from virtlxc.host.cgroup.limits import Limits, Write, writes
+from virtlxc.host.cgroup.limits import IoDevice, Limits, Write, writes
+from virtlxc.plan import nodes
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import CONTROLLER, Group, Step, Undo
 
@@ -44,7 +46,35 @@ def limits_of(scene: Scene) -> Limits:
         mems=domain.numatune.nodeset,
         pids=extra.pids_limit,
         io_weight=domain.blkiotune.weight,
+        io_devices=tuple(_io_devices(scene)) or None,
     )
+
+
+def _io_devices(scene: Scene) -> Iterator[IoDevice]:
+    """Limits of single devices: by path in <blkiotune>, or beside a disk in its <iotune>."""
+    for device in scene.domain.blkiotune.devices:
+        yield IoDevice(
+            device=scene.start.source(device.path).device,
+            weight=device.weight,
+            read_bytes=device.read_bytes_sec,
+            write_bytes=device.write_bytes_sec,
+            read_iops=device.read_iops_sec,
+            write_iops=device.write_iops_sec,
+        )
+    for disk in scene.domain.disks:
+        node = nodes.of_disk(scene, disk)
+        if node is None or disk.iotune is None:
+            continue
+        item = IoDevice(
+            device=node.device,
+            key=node.loop,
+            read_bytes=disk.iotune.read_bytes_sec,
+            write_bytes=disk.iotune.write_bytes_sec,
+            read_iops=disk.iotune.read_iops_sec,
+            write_iops=disk.iotune.write_iops_sec,
+        )
+        if item.throttled:
+            yield item
 
 
 def v1_groups(scene: Scene) -> dict[str, Group]:
@@ -245,22 +275,30 @@ def limit(scene: Scene) -> Iterator[Step]:
     """The limits and the device rules, before any process is in the group."""
     bound = scene.host.cgroup.version_of()
     v1 = v1_groups(scene)
+    names: Counter[str] = Counter()
     for write in limit_writes(scene):
         group = scene.payload if bound[write.controller] == 2 else v1[write.controller]
+        names[write.file] += 1
+        again = f" ({names[write.file]})" if names[write.file] > 1 else ""
         yield Step(
-            name=f"set {write.file}",
+            name=f"set {write.file}{again}",
             side="controller",
             op="cgroup-write",
-            args=group.to_json() | {"file": write.file, "value": write.value},
+            args=group.to_json()
+            | {"file": write.file, "value": write.value}
+            | ({"device": write.key} if write.key else {}),
             text=write.value,
             kernel=_WITH_GROUP,
         )
     rules = device_rules(scene)
+    slots = [list(slot) for slot in devices.slots(rules)]
     yield Step(
         name="set device rules",
         side="controller",
         op="bpf-device",
-        args=scene.payload.to_json() | {"insns": devices.program(rules).hex()},
+        args=scene.payload.to_json()
+        | {"insns": devices.program(rules).hex()}
+        | ({"slots": slots} if slots else {}),
         text="allowed are " + ", ".join(map(str, rules)),
         kernel=_WITH_GROUP,
     )
@@ -271,23 +309,7 @@ def device_rules(scene: Scene) -> tuple[devices.Rule, ...]:
     rules = list(devices.STANDARD)
     if ("mknod", "on") in scene.domain.features.caps:
         rules.append(devices.MKNOD_ALL)
-    for path in extra_nodes(scene):
-        source = scene.start.source(path)
-        rules.append(devices.Rule("b" if source.kind == "block" else "c", *source.device))
-    return tuple(rules)
-
-
-def extra_nodes(scene: Scene) -> tuple[str, ...]:
-    """The host's devices that the clock asks for: its timers, as libvirt understands them."""
-    clock = scene.domain.clock
-    if clock.offset != "localtime":
-        return ()
-    devices_of = {"rtc": "/dev/rtc0", "hpet": "/dev/hpet"}
-    return tuple(
-        devices_of[timer.name]
-        for timer in clock.timers
-        if timer.present is not False and timer.name in devices_of
-    )
+    return (*rules, *(node.rule for node in nodes.nodes(scene)))
 
 
 def clear(scene: Scene) -> Step:

@@ -12,7 +12,16 @@ from virtlxc.host.facts import OLDEST_KERNEL
 from virtlxc.host.security import idmap
 from virtlxc.model import Filesystem
 from virtlxc.model.unserved import Unserved, unserved
-from virtlxc.plan import cgroups, hostroot, network, process
+from virtlxc.plan import (
+    cgroups,
+    device_checks,
+    filesystem_checks,
+    hostroot,
+    lending,
+    network,
+    nodes,
+    process,
+)
 from virtlxc.plan.scene import Scene
 
 
@@ -98,33 +107,6 @@ def _sysctls(scene: Scene) -> None:
                 f"set {row.name}",
                 "it would change a setting of the host's, not one of the container's",
                 "take <virtlxc:sysctl> out, and set it on the host",
-            )
-
-
-def _root_type(scene: Scene) -> None:
-    root = scene.domain.root
-    if root is not None and root.type != "mount":
-        raise scene.refuse(
-            "attach the root", f"a root of type '{root.type}' cannot be", "use type 'mount'"
-        )
-
-
-def _sources(scene: Scene) -> None:
-    for filesystem in scene.domain.filesystems:
-        if filesystem.type != "mount":
-            continue
-        source = scene.start.source(filesystem.source or "")
-        extra = scene.domain.container.filesystem(filesystem.target)
-        if source.kind == "missing" and not (extra and extra.optional):
-            raise scene.refuse(
-                f"clone {source.path} for {filesystem.target}",
-                f"there is no '{source.path}'",
-                "create it, or mend <filesystem><source dir>",
-            )
-        if filesystem.target == "/" and source.kind != "dir":
-            raise scene.refuse(
-                f"clone {source.path} for {filesystem.target}",
-                f"'{source.path}' is not a folder, and cannot be a root",
             )
 
 
@@ -231,7 +213,9 @@ def _cards(scene: Scene) -> None:
     links = network.links(scene)
     for card, (host, guest) in zip(network.cards(scene), links, strict=True):
         step = f"attach {guest} to its bridge"
-        if card.type == "network":
+        if card.type == "direct":
+            device_checks.macvlan(scene, card, guest)
+        elif card.type == "network":
             _network(scene, step, card.source or "")
         elif card.type == "bridge" and card.source not in scene.start.bridges:
             is_link = card.source in scene.start.links
@@ -241,15 +225,15 @@ def _cards(scene: Scene) -> None:
                 else "there is no bridge " + repr(card.source)
             )
             raise scene.refuse(step, cause, "create it, or use a network: virtlxc net-list --all")
-        for name in (host, guest):
+        for name in (guest,) if card.type == "direct" else (host, guest):
             if not 0 < len(name) <= network.NAME_MAX or "/" in name:
                 raise scene.refuse(step, f"'{name}' cannot be the name of a link")
         if host in scene.start.links:
             raise scene.refuse(step, f"the host has a link '{host}' already", "change <target dev>")
-    names = [guest for _, guest in links]
+    names = [guest for _, guest in links] + [loan.name for loan in lending.loans(scene)]
     for name in {name for name in names if names.count(name) > 1}:
         raise scene.refuse(
-            f"attach {name} to its bridge",
+            f"make {name}",
             f"two interfaces are named '{name}' inside",
             "change <guest dev>",
         )
@@ -275,7 +259,7 @@ def _clock(scene: Scene) -> None:
             raise scene.refuse(
                 "make /dev", f"a container has no timer '{timer.name}'", "take it out"
             )
-    for path in cgroups.extra_nodes(scene):
+    for path in nodes.timers(scene):
         if scene.start.source(path).kind != "char":
             raise scene.refuse(
                 "make /dev", f"the host has no {path}, which <clock> asks for", "take the timer out"
@@ -346,19 +330,48 @@ _REFUSALS: tuple[Callable[[Scene], None], ...] = (
     _kernel,
     _cgroup2,
     _protecting,
-    _root_type,
-    _sources,
+    filesystem_checks.root_type,
+    filesystem_checks.sources,
+    filesystem_checks.overlays,
     _folders,
     _host_targets,
     _idmap,
     _shares,
     _cards,
+    device_checks.nics,
     _clock,
+    device_checks.disks,
+    device_checks.hostdevs,
+    device_checks.node_names,
+    device_checks.device_limits,
     _init,
     _systemd,
     _sysctls,
     _limits,
 )
+
+# What was checked when the domain was started, and what no device changes.
+_OF_THE_START = (
+    *(
+        _kernel,
+        _cgroup2,
+        filesystem_checks.root_type,
+        _folders,
+        _shares,
+        _clock,
+        _init,
+        _systemd,
+        _sysctls,
+        _limits,
+    ),
+)
+
+
+def check_devices(scene: Scene) -> None:
+    """The checks that are about devices, for those that a running domain is to be given."""
+    for refuse in _REFUSALS:
+        if refuse not in _OF_THE_START:
+            refuse(scene)
 
 
 def _warnings(scene: Scene) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from virtlxc.plan.cgroups import extra_nodes
+from virtlxc.plan import nodes
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Args, Step
 
@@ -29,9 +29,6 @@ LINKS = (
     ("ptmx", "pts/ptmx"),
 )
 FOLDERS = ("pts", "shm", "mqueue")
-
-# What libvirt calls the timers' devices inside.
-_INSIDE_NAME = {"/dev/rtc0": "rtc", "/dev/hpet": "hpet"}
 
 _FREED = "freed with its last descriptor or mount"
 _WITH_DEV = "goes with /dev"
@@ -64,11 +61,7 @@ def make(scene: Scene) -> Iterator[Step]:
     for name, major, minor in NODES:
         numbers = {"mode": 0o666, "major": major, "minor": minor}
         yield _node(name, "c", f"character device {major}:{minor}", owner | numbers)
-    for path in extra_nodes(scene):
-        major, minor = scene.start.source(path).device
-        name = _INSIDE_NAME[path]
-        numbers = {"mode": 0o644, "major": major, "minor": minor}
-        yield _node(name, "c", f"the host's {path}", owner | numbers)
+    yield from nodes.make(scene)
     for name, target in LINKS:
         yield _node(name, "link", f"to {target}", owner | {"target": target})
     for name in console_files(scene):

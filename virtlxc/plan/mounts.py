@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from virtlxc.host.security.idmap import shift_for
 from virtlxc.model import Filesystem
+from virtlxc.model.container import RAM
+from virtlxc.plan import images
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Args, Step
 
@@ -38,9 +40,12 @@ def private(scene: Scene) -> Step:
 def sources(scene: Scene) -> Iterator[Step]:
     """The controller clones what the domain takes from the host, detached."""
     for filesystem in scene.domain.filesystems:
-        if filesystem.type != "mount" or _skipped(scene, filesystem):
+        if _skipped(scene, filesystem):
             continue
-        yield from _clone(scene, filesystem)
+        if filesystem.type == "mount":
+            yield from _clone(scene, filesystem)
+        elif filesystem.type == "block" or filesystem in images.filesystems(scene):
+            yield from _mount_device(scene, filesystem)
 
 
 def key_of(filesystem: Filesystem) -> str:
@@ -50,14 +55,18 @@ def key_of(filesystem: Filesystem) -> str:
 def _skipped(scene: Scene, filesystem: Filesystem) -> bool:
     """An optional source that is not there."""
     extra = scene.domain.container.filesystem(filesystem.target)
+    if filesystem.type not in ("mount", "block", "file"):
+        return False
     missing = scene.start.source(filesystem.source or "").kind == "missing"
     return missing and extra is not None and extra.optional
 
 
 def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
     source = filesystem.source or ""
+    extra = scene.domain.container.filesystem(filesystem.target)
+    overlay = extra.overlay if extra else None
     # As libvirt: the host's "/" with all that is mounted below it, everything else alone.
-    recursive = source == "/"
+    recursive = source == "/" and overlay is None
     key = key_of(filesystem)
     yield Step(
         name=f"clone {source} for {filesystem.target}",
@@ -68,7 +77,9 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
         boot=True,
         kernel=_FREED,
     )
-    attrs, propagation = _attributes(scene, filesystem)
+    if overlay is not None:
+        yield _overlay(key, filesystem.target, overlay)
+    attrs, propagation, _ = _attributes(scene, filesystem)
     if attrs or propagation:
         yield Step(
             name=f"set attributes of {filesystem.target}",
@@ -81,6 +92,48 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
         )
     if attrs and scene.host.user_namespaces:
         yield lock(key, filesystem.target, recursive=recursive)
+
+
+def _overlay(key: str, target: str, overlay: str) -> Step:
+    changes = None if overlay == RAM else overlay
+    return Step(
+        name=f"lay an overlay over {target}",
+        side="controller",
+        op="overlay",
+        args={"key": key, "changes": changes},
+        text=f"what is written goes to {changes}" if changes else "what is written is forgotten",
+        boot=True,
+        kernel=_FREED if changes is None else f"the mount is {_FREED}; {changes} is to stay",
+    )
+
+
+def _mount_device(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
+    """A block device, or the loop device of an image, mounted outside: nothing of it inside."""
+    key, source = key_of(filesystem), scene.start.source(filesystem.source or "")
+    attrs, _, options = _attributes(scene, filesystem)
+    where = (
+        {"source": source.path}
+        if filesystem.type == "block"
+        else {"device": images.key_of(filesystem.target)}
+    )
+    yield Step(
+        name=f"mount {source.path} for {filesystem.target}",
+        side="controller",
+        op="new-mount",
+        args={
+            "key": key,
+            "fstype": source.holds,
+            # The file system itself is told, too: it must not write to what is read-only.
+            "options": [*([["ro"]] if filesystem.readonly else []), *options],
+            "attrs": attrs,
+            **where,
+        },
+        text=f"{source.holds}, detached",
+        boot=True,
+        kernel=_FREED,
+    )
+    if attrs and scene.host.user_namespaces:
+        yield lock(key, filesystem.target)
 
 
 def lock(
@@ -101,6 +154,8 @@ def lock(
 def translate(scene: Scene) -> Iterator[Step]:
     """Idmapped mounts: they need the namespace's maps, so they come behind them."""
     for filesystem in scene.domain.filesystems:
+        if filesystem.type in ("block", "file"):
+            yield from _shift(scene, filesystem)
         if filesystem.type != "mount" or _skipped(scene, filesystem):
             continue
         if not needs_idmapped_mount(scene, filesystem):
@@ -120,11 +175,54 @@ def translate(scene: Scene) -> Iterator[Step]:
         )
 
 
-def _attributes(scene: Scene, filesystem: Filesystem) -> tuple[list[str], str | None]:
+def _shift(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
+    """The ownership rule for what is only seen once it is mounted."""
     extra = scene.domain.container.filesystem(filesystem.target)
+    how = extra.idmap if extra else None
+    shown = filesystem.type == "block" or filesystem in images.filesystems(scene)
+    if how == "none" or not shown or _skipped(scene, filesystem):
+        return
+    yield Step(
+        name=f"translate the ids of {filesystem.target}",
+        side="controller",
+        op="shift-tree",
+        args={
+            "key": key_of(filesystem),
+            "idmap": "userns",
+            "ids": [list(line) for line in scene.uids],
+            "decide": how is None,
+        },
+        text="an idmapped mount" + (", if its top folder is the guest's own" if not how else ""),
+        boot=True,
+        kernel=_FREED,
+    )
+
+
+# What a mount itself can be told; every other option is the file system's.
+ATTRIBUTES = frozenset(
+    {
+        *("ro", "nosuid", "nodev", "noexec", "relatime", "noatime", "strictatime"),
+        *("nodiratime", "nosymfollow"),
+    }
+)
+
+
+def options_of(scene: Scene, filesystem: Filesystem) -> tuple[str, ...]:
+    """Its ``virtlxc:filesystem options``, as they are written."""
+    extra = scene.domain.container.filesystem(filesystem.target)
+    return extra.options if extra else ()
+
+
+def _attributes(
+    scene: Scene, filesystem: Filesystem
+) -> tuple[list[str], str | None, list[list[str]]]:
+    """Attributes of the mount, its propagation, and options of the file system."""
+    extra = scene.domain.container.filesystem(filesystem.target)
+    asked = [option for option in options_of(scene, filesystem) if option != "rw"]
     attrs = ["ro"] if filesystem.readonly else []
-    attrs += [option for option in (extra.options if extra else ()) if option not in attrs]
-    return attrs, extra.propagation if extra else None
+    attrs += [option for option in asked if option in ATTRIBUTES and option not in attrs]
+    options = [option.split("=", 1) for option in asked if option not in ATTRIBUTES]
+    return attrs, extra.propagation if extra else None, options
 
 
 def needs_idmapped_mount(scene: Scene, filesystem: Filesystem) -> bool:
@@ -235,7 +333,7 @@ def additions(scene: Scene) -> Iterator[Step]:
     for filesystem in scene.domain.filesystems:
         if filesystem.target == "/" or filesystem.type not in _ADD:
             continue
-        if filesystem.type == "mount" and _skipped(scene, filesystem):
+        if _skipped(scene, filesystem):
             continue
         yield from _ADD[filesystem.type](scene, filesystem)
 
@@ -253,7 +351,7 @@ def _add_mount(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
 
 def _add_bind(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
     source = filesystem.source or ""
-    attrs, _ = _attributes(scene, filesystem)
+    attrs, _, _ = _attributes(scene, filesystem)
     kind = "file" if scene.start.inside.get(source) == "file" else "dir"
     yield _init(
         f"bind {filesystem.target}",
@@ -265,18 +363,45 @@ def _add_bind(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
 
 
 def _add_ram(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
-    attrs, _ = _attributes(scene, filesystem)
+    attrs, _, asked = _attributes(scene, filesystem)
+    size = ram_kib(filesystem)
+    defaults = {"mode": "755", "size": f"{size}k"}
+    given = {option[0] for option in asked}
     yield _mount(
         "tmpfs",
         filesystem.target,
-        f"{filesystem.usage_kib} KiB of memory",
+        f"{size} KiB of memory",
         [*attrs, *(name for name in ("nosuid", "nodev") if name not in attrs)],
-        options=[["mode", "755"], ["size", f"{filesystem.usage_kib}k"]],
+        options=[*([k, v] for k, v in defaults.items() if k not in given), *asked],
         nosymlinks=False,
     )
 
 
-_ADD = {"mount": _add_mount, "bind": _add_bind, "ram": _add_ram}
+def ram_kib(filesystem: Filesystem) -> int:
+    """The size of a RAM disk: its usage, or its space limit when that is less."""
+    usage, limit = filesystem.usage_kib or 0, filesystem.space_hard_limit_bytes
+    return usage if limit is None else min(usage, max(limit // 1024, 1))
+
+
+def _add_device(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
+    if filesystem.type == "file" and filesystem not in images.filesystems(scene):
+        return
+    yield _init(
+        f"attach {filesystem.target}",
+        "attach",
+        {"key": key_of(filesystem), "target": filesystem.target, "create": "dir"},
+        f"what is on {filesystem.source}",
+        "the mount goes with its namespace; a mount point made for it stays in the root",
+    )
+
+
+_ADD = {
+    "mount": _add_mount,
+    "bind": _add_bind,
+    "ram": _add_ram,
+    "block": _add_device,
+    "file": _add_device,
+}
 
 
 def systemd_run(scene: Scene) -> Iterator[Step]:

@@ -1,4 +1,4 @@
-"""Network cards: a veth pair each, born in the container's namespace under its final name."""
+"""Network cards: a veth pair or a macvlan each, born in the container under its final name."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import zlib
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
+from virtlxc.host.network import rates
 from virtlxc.model import Interface, Ip, Route
+from virtlxc.plan import lending
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Step, Undo
 
 NAME_MAX = 15  # IFNAMSIZ without the final NUL
-_TYPES = frozenset({"bridge", "network", "ethernet"})
+_TYPES = frozenset({"bridge", "network", "ethernet", "direct"})
 _WITH_LINK = "goes with the link"
 _WITH_NS = "goes with the network namespace"
 
@@ -22,7 +24,10 @@ def cards(scene: Scene) -> tuple[Interface, ...]:
 
 
 def links(scene: Scene) -> tuple[tuple[str, str], ...]:
-    """(name on the host, name inside) of each card, in the domain's order."""
+    """(name on the host, name inside) of each card, in the domain's order.
+
+    A macvlan has no end on the host: its name there is ''.
+    """
     return tuple(
         (_host_name(scene, index, card), guest)
         for index, (card, guest) in enumerate(
@@ -39,6 +44,8 @@ def guest_names(cards: tuple[Interface, ...]) -> list[str]:
 
 def _host_name(scene: Scene, index: int, card: Interface) -> str:
     """The name that was asked for, or one made of the uuid: no two starts choose the same."""
+    if card.type == "direct":
+        return ""
     if card.target:
         return card.target
     taken = {*scene.start.links, *(other.target for other in scene.domain.interfaces)}
@@ -72,28 +79,83 @@ def bridge_of(scene: Scene, card: Interface) -> str | None:
 
 def make(scene: Scene) -> Iterator[Step]:
     for card, (host, guest) in zip(cards(scene), links(scene), strict=True):
-        bridge = bridge_of(scene, card)
-        mac = host_mac(card, host)
-        yield Step(
-            name=f"attach {guest} to its bridge" if bridge else f"make {guest}",
-            side="controller",
-            op="link-veth",
-            args={
-                "host": host,
-                "guest": guest,
-                "netns": "netns",
-                "host_mac": mac,
-                "mac": card.mac,
-                "mtu": card.mtu,
-                "bridge": bridge,
-                "up": True,
-            },
-            text=f"a veth pair, its end {host} " + (f"in {bridge}" if bridge else "on the host"),
-            boot=True,
-            undo=Undo(op="link-aside", args={"host": host, "mac": mac}),
+        if card.type == "direct":
+            yield _macvlan(card, guest)
+        else:
+            yield from _veth(scene, card, host, guest)
+    yield from lending.move(scene)
+
+
+def _macvlan(card: Interface, guest: str) -> Step:
+    mode = card.source_mode or "vepa"
+    return Step(
+        name=f"make {guest}",
+        side="controller",
+        op="link-macvlan",
+        args={
+            "parent": card.source,
+            "guest": guest,
+            "netns": "netns",
+            "mode": mode,
+            "mac": card.mac,
+            "mtu": card.mtu,
+        },
+        text=f"a macvlan of the host's {card.source}, mode {mode}",
+        boot=True,
+        kernel=_WITH_NS,
+    )
+
+
+def _veth(scene: Scene, card: Interface, host: str, guest: str) -> Iterator[Step]:
+    bridge = bridge_of(scene, card)
+    mac = host_mac(card, host)
+    yield Step(
+        name=f"attach {guest} to its bridge" if bridge else f"make {guest}",
+        side="controller",
+        op="link-veth",
+        args={
+            "host": host,
+            "guest": guest,
+            "netns": "netns",
+            "host_mac": mac,
+            "mac": card.mac,
+            "mtu": card.mtu,
+            "bridge": bridge,
+            # A guest brings its own end up as it likes; without ours it has no carrier.
+            "up": card.link_state != "down",
+            **({"isolated": True} if card.isolated else {}),
+        },
+        text=f"a veth pair, its end {host} " + (f"in {bridge}" if bridge else "on the host"),
+        boot=True,
+        undo=Undo(op="link-aside", args={"host": host, "mac": mac}),
+    )
+    yield from _rates(card, host, guest)
+    yield from _addresses(host, card.host_ips, "controller", _WITH_LINK)
+    yield from _routes(host, card.host_routes, "controller", _WITH_LINK)
+
+
+def _rates(card: Interface, host: str, guest: str) -> Iterator[Step]:
+    """libvirt's own directions: inbound is what the guest receives, so what its link sends."""
+    inbound, outbound = rates.inbound(card.bandwidth), rates.outbound(card.bandwidth)
+    if inbound is None and outbound is None:
+        return
+    told = [
+        f"{name} {rate.average} KiB/s"
+        for name, rate in (
+            ("inbound", card.bandwidth and card.bandwidth.inbound),
+            ("outbound", card.bandwidth and card.bandwidth.outbound),
         )
-        yield from _addresses(host, card.host_ips, "controller", _WITH_LINK)
-        yield from _routes(host, card.host_routes, "controller", _WITH_LINK)
+        if rate and rate.average
+    ]
+    yield Step(
+        name=f"limit the traffic of {guest}",
+        side="controller",
+        op="link-rate",
+        args={"link": host, "inbound": inbound, "outbound": outbound},
+        text=", ".join(told),
+        boot=True,
+        kernel=_WITH_LINK,
+    )
 
 
 def configure(scene: Scene) -> Iterator[Step]:
@@ -110,18 +172,27 @@ def configure(scene: Scene) -> Iterator[Step]:
         kernel=_WITH_NS,
     )
     for card, (_, guest) in zip(cards(scene), links(scene), strict=True):
-        yield from _addresses(guest, card.ips, "init", _WITH_NS)
-        if card.link_state != "down":
-            yield Step(
-                name=f"bring {guest} up",
-                side="init",
-                op="link-up",
-                args={"link": guest},
-                text="before its routes, which need it",
-                boot=True,
-                kernel=_WITH_NS,
-            )
-        yield from _routes(guest, card.routes, "init", _WITH_NS)
+        yield from _dress(guest, card.ips, card.routes, up=card.link_state != "down")
+    for loan in lending.loans(scene):
+        yield from _dress(loan.name, loan.hostdev.ips, loan.hostdev.routes, up=True)
+
+
+def _dress(
+    link: str, ips: tuple[Ip, ...], routes: tuple[Route, ...], *, up: bool
+) -> Iterator[Step]:
+    """Addresses, state and routes of a link inside."""
+    yield from _addresses(link, ips, "init", _WITH_NS)
+    if up:
+        yield Step(
+            name=f"bring {link} up",
+            side="init",
+            op="link-up",
+            args={"link": link},
+            text="before its routes, which need it",
+            boot=True,
+            kernel=_WITH_NS,
+        )
+        yield from _routes(link, routes, "init", _WITH_NS)
 
 
 def _addresses(link: str, ips: tuple[Ip, ...], side: str, kernel: str) -> Iterator[Step]:

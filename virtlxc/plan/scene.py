@@ -48,12 +48,16 @@ class Scene:
     start: StartFacts
     options: StartOptions
     warnings: list[str] = field(default_factory=list)
+    purpose: str = "start"
 
     def refuse(self, step: str, cause: str, mend: str = "") -> VirtlxcError:
-        """The error of a start that cannot be: object, step, cause and, if known, the mend."""
+        """The error of a start that cannot be: object, step, cause and, if known, the mend.
+
+        ``purpose`` is "start", or what else the plan is for ("change").
+        """
         behind = f" ({mend})" if mend else ""
         return VirtlxcError(
-            f"cannot start domain '{self.domain.name}': {step}: {cause}{behind}",
+            f"cannot {self.purpose} domain '{self.domain.name}': {step}: {cause}{behind}",
             Code.CONFIG_UNSUPPORTED,
         )
 

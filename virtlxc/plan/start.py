@@ -1,6 +1,6 @@
 """From a domain and the facts to the steps of its start.
 
-:func:`_steps` is the order of a start; the files beside this one know one subject each.
+:func:`steps` is the order of a start; the files beside this one know one subject each.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from virtlxc.plan import (
     consoles,
     devices,
     hostroot,
+    images,
     mounts,
     namespaces,
     network,
@@ -51,11 +52,11 @@ def plan_start(domain: Domain, host: HostFacts, start: StartFacts, options: Star
         init_path=start.init.path,
         init_kind=start.init.kind,
         warnings=warnings,
-        steps=tuple(_steps(scene)),
+        steps=tuple(steps(scene)),
     )
 
 
-def _steps(scene: Scene) -> Iterator[Step]:
+def steps(scene: Scene) -> Iterator[Step]:
     yield from process.folders(scene)
     yield from cgroups.birthplace(scene)
     yield from _once(scene)
@@ -78,6 +79,7 @@ def _steps(scene: Scene) -> Iterator[Step]:
 def _once(scene: Scene) -> Iterator[Step]:
     """What outlives a reboot from inside."""
     yield from process.controller(scene)
+    yield from images.attach(scene)
     yield from cgroups.make(scene)
     yield from cgroups.limit(scene)
     yield from cgroups.make_v1_view(scene)

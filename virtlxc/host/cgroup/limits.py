@@ -9,7 +9,7 @@ cgroup-v1/.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from virtlxc.errors import Code, From, VirtlxcError
@@ -21,6 +21,36 @@ DEFAULT_SHARES = 1024
 DEFAULT_PERIOD_US = 100_000
 SHARES_RANGE = (2, 262144)
 WEIGHT_RANGE = (1, 10000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IoDevice:
+    """Limits of the traffic with one block device, a second each; 0 lifts a limit.
+
+    ``device`` are its numbers; ``key`` names an open device that has them, when they are not known
+    yet.
+    """
+
+    device: tuple[int, int] = (0, 0)
+    key: str = ""
+    weight: int | None = None
+    read_bytes: int | None = None
+    write_bytes: int | None = None
+    read_iops: int | None = None
+    write_iops: int | None = None
+
+    @property
+    def throttled(self) -> bool:
+        return any(getattr(self, field) is not None for field, _, _ in THROTTLES)
+
+
+# The field, its name in cgroup v2's io.max, and its file on v1.
+THROTTLES = (
+    ("read_bytes", "rbps", "blkio.throttle.read_bps_device"),
+    ("write_bytes", "wbps", "blkio.throttle.write_bps_device"),
+    ("read_iops", "riops", "blkio.throttle.read_iops_device"),
+    ("write_iops", "wiops", "blkio.throttle.write_iops_device"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +74,20 @@ class Limits:
     mems: str | None = None
     pids: int | None = None
     io_weight: int | None = None
+    io_devices: tuple[IoDevice, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One value for one file of the payload's group, in the hierarchy of ``controller``."""
+    """One value for one file of the payload's group, in the hierarchy of ``controller``.
+
+    ``key``: the numbers of this open device come before the value.
+    """
 
     controller: str
     file: str
     value: str
+    key: str = ""
 
 
 def weight_from_shares(shares: int) -> int:
@@ -107,6 +142,8 @@ def writes(
             )
         for file, value in rows[version_of[name] - 1](limits, io_weight_file):
             found.append(Write(controller=name, file=file, value=value))
+        if controller == "io":
+            found += _of_devices(limits, name, version_of[name], io_weight_file)
     return tuple(found)
 
 
@@ -214,6 +251,13 @@ def _pids(limits: Limits, _: str) -> list[tuple[str, str]]:
 
 
 def _io(limits: Limits, weight_file: str) -> list[tuple[str, str]]:
+    if limits.io_weight is None:
+        return []
+    _can_weigh(weight_file)
+    return [(weight_file, str(limits.io_weight))]
+
+
+def _can_weigh(weight_file: str) -> None:
     if not weight_file:
         raise VirtlxcError(
             "this kernel cannot weigh block I/O (<blkiotune><weight>; it needs the BFQ scheduler "
@@ -221,7 +265,28 @@ def _io(limits: Limits, weight_file: str) -> list[tuple[str, str]]:
             Code.CONFIG_UNSUPPORTED,
             From.CGROUP,
         )
-    return [(weight_file, str(limits.io_weight))]
+
+
+def _of_devices(limits: Limits, controller: str, version: int, weight_file: str) -> Iterator[Write]:
+    for item in limits.io_devices or ():
+        for file, value in _of_device(item, version, weight_file):
+            numbers = "" if item.key else f"{item.device[0]}:{item.device[1]} "
+            yield Write(controller=controller, file=file, value=numbers + value, key=item.key)
+
+
+def _of_device(item: IoDevice, version: int, weight_file: str) -> Iterator[tuple[str, str]]:
+    if item.weight is not None:
+        _can_weigh(weight_file)
+        yield (weight_file if version == 2 else f"{weight_file}_device"), str(item.weight)
+    given = [
+        (name, file, getattr(item, field))
+        for field, name, file in THROTTLES
+        if getattr(item, field) is not None
+    ]
+    if version == 2 and given:
+        yield "io.max", " ".join(f"{name}={value or 'max'}" for name, _, value in given)
+    elif version == 1:
+        yield from ((file, str(value)) for _, file, value in given)
 
 
 # controller, the fields of Limits that need it, and what is written on v1 and on v2.
@@ -234,7 +299,7 @@ _TABLE: tuple[tuple[str, tuple[str, ...], tuple[Rows, Rows]], ...] = (
     ("cpu", ("shares", "period", "quota"), (_cpu_v1, _cpu_v2)),
     ("cpuset", ("cpus", "mems"), (_cpuset, _cpuset)),
     ("pids", ("pids",), (_pids, _pids)),
-    ("io", ("io_weight",), (_io, _io)),
+    ("io", ("io_weight", "io_devices"), (_io, _io)),
 )
 
 # The elements behind the fields, for messages.
@@ -251,6 +316,7 @@ ELEMENT: Mapping[str, str] = {
     "mems": "<numatune><memory nodeset>",
     "pids": "<virtlxc:pids limit>",
     "io_weight": "<blkiotune><weight>",
+    "io_devices": "<blkiotune><device> or <disk><iotune>",
 }
 
 

@@ -150,9 +150,22 @@ def _descendants(folder: str) -> list[str]:
 
 
 def write(
-    ctx: Context, *, mount: str, path: str, file: str, value: str, optional: bool = False
+    ctx: Context,
+    *,
+    mount: str,
+    path: str,
+    file: str,
+    value: str,
+    optional: bool = False,
+    device: str | None = None,
 ) -> None:
-    """Write ``value`` to a file of the cgroup. ``optional``: a refusal is no error."""
+    """Write ``value`` to a file of the cgroup. ``optional``: a refusal is no error.
+
+    ``device``: key of an open device whose numbers come before the value.
+    """
+    if device is not None:
+        number = os.fstat(ctx.key(device)).st_rdev
+        value = f"{os.major(number)}:{os.minor(number)} {value}"
     try:
         put(f"{mount}{path}/{file}", value)
     except OSError:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from .. import syscalls
 from ..lean import Socket, packet_pair, receive_fds, send_fds
 from .context import Context, StepError
 from .trees import bits
 
-#: The name that a file system keeps in its root folder for its own repair: not the guest's.
+#: The two folders of an overlay's changes: what was written, and the kernel's workshop.
 _UPPER = "upper"
 _WORK = "work"
 
@@ -33,29 +35,25 @@ def shift_tree(
                 "",
                 f"its top folder belongs to id {owner}, which is in neither range of the id map",
             )
-    syscalls.mount_setattr(tree, userns_fd=ctx.key(idmap))
+    try:
+        syscalls.mount_setattr(tree, userns_fd=ctx.key(idmap))
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        text = "it takes no idmapped mounts on this kernel (chown what is in it to the id map)"
+        raise StepError(errno.EINVAL, "", text) from None
 
 
-def overlay(
-    ctx: Context,
-    *,
-    key: str,
-    changes: str | None = None,
-    size: str | None = None,
-    attrs: list[str] | None = None,
-    uid: int = 0,
-    gid: int = 0,
-    mode: int = 0o755,
-) -> None:
+def overlay(ctx: Context, *, key: str, changes: str | None = None) -> None:
     """Lay an overlay over the detached mount ``key``, which only gets read; it takes its place.
 
-    ``changes`` is the host's folder that gets what is written, in "upper" beside "work", which
-    are made for uid and gid if need be; null: into memory, ``size`` at most, gone with the mount.
+    ``changes`` is the host's folder that gets what is written, in "upper" beside "work", which are
+    made like the top folder below if need be; null: into memory, gone with the mount.
     """
     ours, theirs = packet_pair()
     pid = syscalls.clone(0)
     if pid == 0:
-        _lay(ctx.key(key), theirs, changes, size, attrs, (uid, gid, mode))
+        _lay(ctx.key(key), theirs, changes)
     theirs.close()
     answer, fds = receive_fds(ours, 4096)
     ours.close()
@@ -68,62 +66,44 @@ def overlay(
     ctx.put(key, fds[0])
 
 
-def _lay(
-    lower: int,
-    parent: Socket,
-    changes: str | None,
-    size: str | None,
-    attrs: list[str] | None,
-    owner: tuple[int, int, int],
-) -> None:
+def _lay(lower: int, parent: Socket, changes: str | None) -> None:
     """The helper's whole life: the mount, or errno and path, go to ``parent``."""
     try:
-        send_fds(parent, b"laid", [_laid(lower, changes, size, attrs, owner)])
+        send_fds(parent, b"laid", [_laid(lower, changes)])
     except OSError as error:
         parent.send(f"{error.errno or 0} {error.filename or ''}".encode())
     finally:
         os._exit(0)
 
 
-def _laid(
-    lower: int,
-    changes: str | None,
-    size: str | None,
-    attrs: list[str] | None,
-    owner: tuple[int, int, int],
-) -> int:
+def _laid(lower: int, changes: str | None) -> int:
     # Before 6.15 layers must be attached somewhere: in a mount namespace that ends with us. Both
     # places are there on every host, and nothing of them is needed by then.
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
-    folder = _upper(changes, size, owner)
-    try:
-        syscalls.move_mount(lower, syscalls.AT_FDCWD, "/proc/sys")
-        options = [
-            ["lowerdir", "/proc/sys"],
-            ["upperdir", f"{folder}/{_UPPER}"],
-            ["workdir", f"{folder}/{_WORK}"],
-        ]
-        return syscalls.new_mount("overlay", [["source", "overlay"], *options], bits(attrs)[0])
-    except OSError as error:
-        error.filename = error.filename or folder
-        raise
+    folder = _upper(changes, os.fstat(lower))
+    syscalls.move_mount(lower, syscalls.AT_FDCWD, "/proc/sys")
+    options = [
+        ["source", "overlay"],
+        ["lowerdir", "/proc/sys"],
+        ["upperdir", f"{folder}/{_UPPER}"],
+        ["workdir", f"{folder}/{_WORK}"],
+    ]
+    return syscalls.new_mount("overlay", options, 0)
 
 
-def _upper(changes: str | None, size: str | None, owner: tuple[int, int, int]) -> str:
-    """The folder with the two folders that an overlay writes to."""
-    uid, gid, mode = owner
+def _upper(changes: str | None, like: os.stat_result) -> str:
+    """The folder with the two folders that an overlay writes to; owned ``like`` what is below."""
     folder = changes or "/dev"
     if changes is None:
-        limit = [["size", size]] if size else []
-        memory = syscalls.new_mount("tmpfs", [["mode", "700"], *limit], bits(["nosuid"])[0])
+        memory = syscalls.new_mount("tmpfs", [["mode", "700"]], bits(["nosuid"])[0])
         syscalls.move_mount(memory, syscalls.AT_FDCWD, folder)
     for name in (_UPPER, _WORK):
         path = f"{folder}/{name}"
         try:
-            os.mkdir(path, mode)
+            os.mkdir(path)
         except FileExistsError:
             continue
-        os.chown(path, uid, gid)
-        os.chmod(path, mode)
+        os.chown(path, like.st_uid, like.st_gid)
+        os.chmod(path, stat.S_IMODE(like.st_mode))
     return folder

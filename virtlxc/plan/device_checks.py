@@ -1,0 +1,174 @@
+"""What a start is refused for because of the devices and limits of devices that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from virtlxc.host.facts import Source
+from virtlxc.host.superblocks import NOT_MOUNTABLE
+from virtlxc.model import Hostdev, Interface
+from virtlxc.plan import devices, images, lending, nodes
+from virtlxc.plan.scene import Scene
+
+_OWN_NAMES = frozenset({*(row[0] for row in (*devices.NODES, *devices.LINKS)), *devices.FOLDERS})
+_CREATE = "plug it in, or mend its <source>"
+
+
+def disks(scene: Scene) -> None:
+    for disk in scene.domain.disks:
+        step = f"make /dev/{disk.target}"
+        if disk.target in (".", "..") or "/" in disk.target:
+            raise scene.refuse(step, f"'{disk.target}' cannot be the name of a device")
+        if not disk.source and disk.type in ("block", "file"):
+            raise scene.refuse(step, "it has no <source>", "name its device or image")
+        source = scene.start.source(disk.source or "")
+        if disk.type == "block":
+            is_device(scene, step, source, "block")
+        elif disk in images.disks(scene):
+            image(scene, step, source, readonly=disk.readonly)
+            if disk.driver_format is None and source.holds in NOT_MOUNTABLE:
+                _no_foreign_format(scene, step, source)
+
+
+def _no_foreign_format(scene: Scene, step: str, source: Source) -> None:
+    """An image whose format nobody named, and that is of one which would be shown as it is."""
+    if "nbd" in NOT_MOUNTABLE[source.holds]:
+        raise scene.refuse(
+            step,
+            f"'{source.path}': {NOT_MOUNTABLE[source.holds]}",
+            f"qemu-img convert -O raw {source.path} ..., or say <driver type='raw'/>",
+        )
+
+
+def image(scene: Scene, step: str, source: Source, *, readonly: bool) -> None:
+    """An image must be a file, and nobody else's: two writers would destroy what is in it."""
+    if source.kind == "block":
+        raise scene.refuse(step, f"'{source.path}' is a block device", "use type='block'")
+    if source.kind == "missing":
+        raise scene.refuse(step, f"there is no '{source.path}'", "create it, or mend its <source>")
+    if source.kind != "file":
+        raise scene.refuse(step, f"'{source.path}' is no file, but a {source.kind}")
+    if source.loop and not readonly:
+        raise scene.refuse(
+            step,
+            f"'{source.path}' is in use through {source.loop}",
+            f"losetup -d {source.loop}, or add <readonly/>",
+        )
+
+
+def is_device(scene: Scene, step: str, source: Source, kind: str) -> None:
+    name = {"block": "block", "char": "character"}[kind]
+    if source.kind == "missing":
+        raise scene.refuse(step, f"there is no '{source.path}'", _CREATE)
+    if source.kind == "file" and kind == "block":
+        raise scene.refuse(step, f"'{source.path}' is a file", "use type='file'")
+    if source.kind != kind:
+        raise scene.refuse(step, f"'{source.path}' is no {name} device")
+
+
+def hostdevs(scene: Scene) -> None:
+    for hostdev in scene.domain.hostdevs:
+        if hostdev.type == "usb":
+            _usb(scene, hostdev)
+        elif hostdev.mode == "capabilities" and hostdev.type in ("storage", "misc"):
+            path = hostdev.source or ""
+            if not path.startswith("/dev/") or ".." in path.split("/"):
+                raise scene.refuse(
+                    f"make {path}", f"'{path}' is not below /dev", "mend <hostdev><source>"
+                )
+            kind = "block" if hostdev.type == "storage" else "char"
+            is_device(scene, f"make {path}", scene.start.source(path), kind)
+
+
+def _usb(scene: Scene, hostdev: Hostdev) -> None:
+    name = hostdev.usb_name
+    found = scene.start.usb.get(name, ())
+    if not found and hostdev.startup_policy != "optional":
+        raise scene.refuse(
+            f"make the node of USB device {name}",
+            "no such device is plugged in",
+            "plug it in, or add <source startupPolicy='optional'>",
+        )
+    if len(found) > 1:
+        raise scene.refuse(
+            f"make the node of USB device {name}",
+            f"{len(found)} of them are plugged in: {', '.join(found)}",
+            "choose one by <address bus=... device=.../>",
+        )
+
+
+def node_names(scene: Scene) -> None:
+    """Every device has a place of its own."""
+    taken = {*_OWN_NAMES, *devices.console_files(scene)}
+    for path in _asked_names(scene):
+        if path in taken:
+            raise scene.refuse(
+                f"make /dev/{path}", "two devices, or one and a file of /dev itself, have this name"
+            )
+        taken.add(path)
+
+
+def _asked_names(scene: Scene) -> Iterator[str]:
+    yield from (disk.target for disk in scene.domain.disks)
+    for hostdev in scene.domain.hostdevs:
+        path = nodes.path_of(scene, hostdev)
+        if path is not None:
+            yield path.removeprefix("/dev/")
+
+
+def nics(scene: Scene) -> None:
+    """The host's interfaces that are lent, or that macvlans are built upon."""
+    for loan in lending.loans(scene):
+        step = f"lend {loan.name}"
+        if loan.name == "lo":
+            raise scene.refuse(step, "'lo' belongs to every network namespace, and cannot be lent")
+        if loan.name not in scene.start.nics:
+            raise scene.refuse(
+                step,
+                f"the host has no network interface '{loan.name}'",
+                "see ip link, and whether another container has it",
+            )
+
+
+def macvlan(scene: Scene, card: Interface, guest: str) -> None:
+    step = f"make {guest}"
+    parent = scene.start.nics.get(card.source or "")
+    if parent is None:
+        raise scene.refuse(
+            step,
+            f"the host has no network interface '{card.source}'",
+            "mend <source dev>, see ip link",
+        )
+    if card.mtu is not None and card.mtu > parent.mtu:
+        raise scene.refuse(
+            step,
+            f"its mtu {card.mtu} is more than that of the host's '{card.source}', {parent.mtu}",
+            f"ip link set {card.source} mtu {card.mtu}, or mend <mtu>",
+        )
+    if card.link_state != "down" and not parent.up:
+        raise scene.refuse(
+            step, f"the host's '{card.source}' is down", f"ip link set {card.source} up"
+        )
+    if card.bandwidth is not None and "bandwidth" not in scene.options.ignore:
+        raise scene.refuse(
+            step,
+            "a macvlan has no end on the host where <bandwidth> could hold",
+            "use a bridge, or start with --ignore bandwidth",
+        )
+
+
+def device_limits(scene: Scene) -> None:
+    """Limits of traffic hold for whole disks: the kernel refuses partitions."""
+    asked = [device.path for device in scene.domain.blkiotune.devices]
+    asked += [
+        disk.source or "" for disk in scene.domain.disks if disk.iotune and disk.type == "block"
+    ]
+    for path in asked:
+        source = scene.start.source(path)
+        is_device(scene, f"limit the traffic with {path}", source, "block")
+        if source.whole:
+            raise scene.refuse(
+                f"limit the traffic with {path}",
+                "it is a partition, and the kernel limits whole disks",
+                f"use {source.whole}",
+            )
