@@ -185,6 +185,8 @@ CONTAINERS = st.builds(
     cpu_limit=maybe(st.sampled_from(["vcpu", "2", "1.5"])),
     memory_low=maybe(KIB),
     memory_min=maybe(KIB),
+    start_order=maybe(st.integers(0, 2**31 - 1)),
+    start_delay=maybe(st.integers(0, 3600)),
     filesystems=several(EXTRAS),
     rlimits=several(
         st.builds(model.Rlimit, name=st.sampled_from(LIMIT_NAMES.choices), soft=LIMITS, hard=LIMITS)

@@ -45,8 +45,10 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("lxc.ephemeral", "0", SILENT),
     ("lxc.start.auto", "1", NAMED),
     ("lxc.start.auto", "0", SILENT),
-    ("lxc.start.delay", "5", NAMED),
-    ("lxc.start.order", "5", NAMED),
+    ("lxc.start.delay", "5", "<virtlxc:autostart delay='5'/>"),
+    ("lxc.start.delay", "0", SILENT),
+    ("lxc.start.order", "5", "<virtlxc:autostart order='5'/>"),
+    ("lxc.start.order", "0", SILENT),
     ("lxc.group", "onboot", NAMED),
     *((key, "SIGUSR1", NAMED) for key in (
         "lxc.signal.halt", "lxc.haltsignal", "lxc.signal.reboot", "lxc.rebootsignal",

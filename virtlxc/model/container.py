@@ -56,7 +56,9 @@ class Container:
 
     ``cgroup_view``: 'v2', 'v1', 'none', or None (the guest's own libsystemd decides).
     ``cpu_limit``: the number of processors whose time the container may use, 'vcpu' for the number
-    in ``<vcpu>``. ``memory_low`` and ``memory_min`` in KiB.
+    in ``<vcpu>``. ``memory_low`` and ``memory_min`` in KiB. ``start_order``: a domain that
+    starts by itself comes before those with a higher one, 0 when nothing is said; ``start_delay``:
+    seconds that the next ones wait behind it.
     """
 
     nesting: bool = False
@@ -65,6 +67,8 @@ class Container:
     cpu_limit: str | None = None
     memory_low: int | None = None
     memory_min: int | None = None
+    start_order: int | None = None
+    start_delay: int | None = None
     filesystems: tuple[FilesystemExtra, ...] = ()
     rlimits: tuple[Rlimit, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()
@@ -168,6 +172,16 @@ CONTAINER = Table(
             field="memory_min",
             type=types.size("KiB"),
             unit="unit",
+        ),
+        Value(
+            path="virtlxc:autostart/@order",
+            field="start_order",
+            type=types.integer(0, 2**31 - 1),
+        ),
+        Value(
+            path="virtlxc:autostart/@delay",
+            field="start_delay",
+            type=types.integer(0, 3600),
         ),
         Repeat(path="virtlxc:filesystem", field="filesystems", table=FILESYSTEM_EXTRA),
         Repeat(path="virtlxc:rlimit", field="rlimits", table=RLIMIT),

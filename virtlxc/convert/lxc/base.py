@@ -66,6 +66,14 @@ def autostart(draft: Draft, line: Line) -> None:
         draft.note(line, "autostart is no part of the XML: virtlxc autostart NAME, once defined")
 
 
+def start_order(draft: Draft, line: Line) -> None:
+    draft.container["start_order"] = number(line, most=2**31 - 1) or None
+
+
+def start_delay(draft: Draft, line: Line) -> None:
+    draft.container["start_delay"] = number(line, most=3600) or None
+
+
 def share(draft: Draft, line: Line) -> None:
     """A name, a pid, or a path below /run/netns."""
     kind, value = line.name, line.value

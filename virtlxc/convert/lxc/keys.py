@@ -65,7 +65,7 @@ def _included(draft: Draft, line: Line) -> None:
 
 _HOOK = "no programs are run around a container's life"
 _LOG = "a domain's log is /var/log/virtlxc/NAME.log"
-_ORDER = "all domains that start by themselves do so at once"
+_GROUP = "there are no groups: virtlxc autostart NAME"
 _SIGNAL = "the init that is found decides how it is told to end"
 _MONITOR = "there is no monitor; a controller belongs to the domain"
 _CGROUP = "its groups have fixed places below the partition"
@@ -88,9 +88,9 @@ _BASE = (
     _lost("lxc.environment.hooks", _HOOK, repeats=True),
     _lost("lxc.ephemeral", "virtlxc create starts a domain that is gone when it ends", fine="0"),
     _row("lxc.start.auto", "virtlxc autostart", base.autostart),
-    _lost("lxc.start.delay", _ORDER, fine="0"),
-    _lost("lxc.start.order", _ORDER, fine="0"),
-    _lost("lxc.group", _ORDER, repeats=True),
+    _row("lxc.start.delay", "<virtlxc:autostart delay=>", base.start_delay),
+    _row("lxc.start.order", "<virtlxc:autostart order=>", base.start_order),
+    _lost("lxc.group", _GROUP, repeats=True),
     _lost("lxc.signal.halt lxc.haltsignal", _SIGNAL, fine="SIGPWR"),
     _lost("lxc.signal.reboot lxc.rebootsignal", _SIGNAL, fine="SIGINT"),
     _lost("lxc.signal.stop lxc.stopsignal", _SIGNAL, fine="SIGKILL 9"),

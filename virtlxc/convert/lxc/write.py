@@ -254,6 +254,10 @@ def _limits(domain: Domain, say: Say) -> Lines:
             yield f"lxc.cgroup2.{key}", size * 1024
     if container.pids_limit is not None:
         yield "lxc.cgroup2.pids.max", container.pids_limit
+    if container.start_order:
+        yield "lxc.start.order", container.start_order
+    if container.start_delay:
+        yield "lxc.start.delay", container.start_delay
     yield from _processors(domain, say)
     if domain.numatune.nodeset:
         yield "lxc.cgroup2.cpuset.mems", domain.numatune.nodeset
