@@ -203,6 +203,12 @@ def set_request(
     return message(RTM_SETLINK, _SET, body)
 
 
+def port_request(index: int, master: int | None, up: bool) -> bytes:
+    """Put a link into a bridge, or out of any (``master`` None), and set whether it is up."""
+    body = _link_body(index, IFF_UP if up else 0, IFF_UP) + _u32(IFLA_MASTER, master or 0)
+    return message(RTM_SETLINK, _SET, body)
+
+
 def delete_request(index: int) -> bytes:
     return message(RTM_DELLINK, _SET, _link_body(index))
 

@@ -105,6 +105,7 @@ OPS: dict[str, Callable[..., None]] = {
     "address": links.address,
     "route": links.route,
     "link-remove": changes.link_remove,
+    "link-set": changes.link_set,
     "open-guest": changes.open_guest,
     "remove-node": changes.remove_node,
     "detach": changes.detach,
