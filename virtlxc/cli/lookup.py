@@ -1,4 +1,4 @@
-"""How a domain or a network that somebody names is found."""
+"""How what somebody names is found: domains, networks, pools, volumes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from virtlxc.cli.grammar import Args
+    from virtlxc.cli.named import Kind
     from virtlxc.cli.session import NetworkRef, Ref, Session
 
 UUID_LENGTH = 36
@@ -39,30 +40,18 @@ def find_domain(
     return ref
 
 
-def network(session: Session, args: Args) -> NetworkRef:
-    """The network that the option ``network`` names, by UUID or name."""
-    return find_network(session, args["network"])
-
-
-def find_network(
-    session: Session, given: str, *, by_uuid: bool = True, by_name: bool = True
+def find_named(
+    session: Session, kind: Kind, given: str, *, by_uuid: bool = True, by_name: bool = True
 ) -> NetworkRef:
-    """The network of that UUID or name; Failed, with the daemon's reason, when there is none."""
-    reasons: tuple[str, ...] = ()
+    """The network or pool of that UUID or name; Failed, with the daemon's reason, if none is."""
     tries: list[tuple[str, dict[str, Any]]] = []
     raw = uuid_bytes(given) if by_uuid and len(given) == UUID_LENGTH else None
     if raw is not None:
-        tries.append(("NETWORK_LOOKUP_BY_UUID", {"uuid": raw}))
+        tries.append((f"{kind.call}_LOOKUP_BY_UUID", {"uuid": raw}))
     if by_name:
-        tries.append(("NETWORK_LOOKUP_BY_NAME", {"name": given}))
-    for name, fields in tries:
-        try:
-            ref: NetworkRef = session.connection.call(name, **fields)["net"]
-        except VirtlxcError as error:
-            reasons = (error.message,)
-        else:
-            return ref
-    raise Failed(f"failed to get network '{given}'", *reasons)
+        tries.append((f"{kind.call}_LOOKUP_BY_NAME", {"name": given}))
+    ref: NetworkRef = _first(session, tries, kind.field, f"failed to get {kind.noun} '{given}'")
+    return ref
 
 
 def _ask(session: Session, name: str, /, **fields: Any) -> dict[str, Any] | None:
@@ -86,25 +75,6 @@ def uuid_text(raw: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def pool(session: Session, args: Args) -> NetworkRef:
-    """The storage pool that the option ``pool`` names, by UUID or name."""
-    return find_pool(session, args["pool"])
-
-
-def find_pool(
-    session: Session, given: str, *, by_uuid: bool = True, by_name: bool = True
-) -> NetworkRef:
-    """The pool of that UUID or name; Failed, with the daemon's reason, when there is none."""
-    tries: list[tuple[str, dict[str, Any]]] = []
-    raw = uuid_bytes(given) if by_uuid and len(given) == UUID_LENGTH else None
-    if raw is not None:
-        tries.append(("STORAGE_POOL_LOOKUP_BY_UUID", {"uuid": raw}))
-    if by_name:
-        tries.append(("STORAGE_POOL_LOOKUP_BY_NAME", {"name": given}))
-    ref: NetworkRef = _first(session, tries, "pool", f"failed to get pool '{given}'")
-    return ref
-
-
 def find_volume(
     session: Session,
     given: str,
@@ -114,9 +84,11 @@ def find_volume(
     pool_option: str = "pool",
 ) -> tuple[str, str, str]:
     """The volume of that name in the pool, of that key, or at that path, in this order."""
+    from virtlxc.cli.named import POOL
+
     tries: list[tuple[str, dict[str, Any]]] = []
     if in_pool is not None and by_name:
-        where = find_pool(session, in_pool)
+        where = find_named(session, POOL, in_pool)
         tries.append(("STORAGE_VOL_LOOKUP_BY_NAME", {"pool": where, "name": given}))
     tries.append(("STORAGE_VOL_LOOKUP_BY_KEY", {"key": given}))
     tries.append(("STORAGE_VOL_LOOKUP_BY_PATH", {"path": given}))

@@ -35,14 +35,15 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     )),
     ("Networking", "network", (
         ("networks", "net-autostart net-create net-define net-destroy net-dhcp-leases net-dumpxml"
-                     " net-info net-list net-name net-start net-undefine net-uuid"),
-        ("network_changes", "net-edit net-event net-update"),
+                     " net-edit net-event net-info net-list net-name net-start net-undefine"
+                     " net-uuid"),
+        ("network_changes", "net-update"),
     )),
     ("Storage Pool", "pool", (
         ("pools", "pool-autostart pool-build pool-capabilities pool-create pool-define"
-                  " pool-delete pool-destroy pool-dumpxml pool-info pool-list pool-name"
-                  " pool-refresh pool-start pool-undefine pool-uuid"),
-        ("pool_changes", "pool-create-as pool-define-as pool-edit pool-event"),
+                  " pool-delete pool-destroy pool-dumpxml pool-edit pool-event pool-info"
+                  " pool-list pool-name pool-refresh pool-start pool-undefine pool-uuid"),
+        ("pool_changes", "pool-create-as pool-define-as"),
     )),
     ("Storage Volume", "volume", (
         ("volumes", "vol-dumpxml vol-info vol-key vol-list vol-name vol-path vol-pool"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from virtlxc.cli import shown
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, rest, rows, text, word
@@ -47,10 +48,6 @@ def _definition(session: Session, name: str) -> str:
     except Failed as failed:
         raise Failed(f"there is no file and no domain '{name}'", *failed.lines[1:]) from None
     return xml
-
-
-def _as_it_is(data: str, args: Args, quiet: bool) -> str:
-    return data
 
 
 def _validate(session: Session, args: Args) -> None:
@@ -99,7 +96,7 @@ COMMANDS = rows(
         text("facts", "a file with what is known of the host", named=True),
         text("ignore", "plan although these elements are not acted on: NAME,NAME,...", named=True),
         read=_plan,
-        show=_as_it_is,
+        show=shown.as_it_is,
         connects=False,
     ),
     Command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtlxc.cli import shown
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, rows, text, word
 from virtlxc.cli.lookup import domain
@@ -34,10 +35,6 @@ def _ttyconsole(session: Session, args: Args) -> str:
     return path
 
 
-def _line(path: str, args: Args, quiet: bool) -> str:
-    return f"{path}\n"
-
-
 COMMANDS = rows(
     Command(
         "console",
@@ -53,6 +50,6 @@ COMMANDS = rows(
         "the host's terminal that belongs to a domain's console",
         ACTIVE,
         read=_ttyconsole,
-        show=_line,
+        show=shown.line,
     ),
 )

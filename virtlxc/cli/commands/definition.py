@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtlxc.cli import shown
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, alias, flag, rest, rows, text, word
@@ -79,16 +80,6 @@ def _dumpxml(session: Session, args: Args) -> str:
     return xml
 
 
-def show_xml(xml: str, args: Args, quiet: bool) -> str:
-    """XML as it came, or what --xpath finds in it."""
-    path = args.get("xpath")
-    if path is None:
-        return xml
-    from virtlxc.cli.xml import select
-
-    return select(xml, path, wrap="wrap" in args)
-
-
 def _domrename(session: Session, args: Args) -> None:
     ref = domain(session, args)
     session.call("DOMAIN_RENAME", dom=ref, new_name=args["new-name"])
@@ -115,10 +106,6 @@ def _to_native(session: Session, args: Args) -> str:
     else:
         raise Failed("need either domain or domain XML")
     return to_native(session, form, xml)
-
-
-def _as_it_is(data: str, args: Args, quiet: bool) -> str:
-    return data
 
 
 COMMANDS = rows(
@@ -157,10 +144,9 @@ COMMANDS = rows(
         flag("security-info", "with what is secret"),
         flag("update-cpu", "as virsh; without effect here"),
         flag("migratable", "what a migration would send"),
-        text("xpath", "only what this XPath expression selects", named=True),
-        flag("wrap", "put what --xpath selects into one root element"),
+        *shown.XPATH,
         read=_dumpxml,
-        show=show_xml,
+        show=shown.xml,
     ),
     Command(
         "domrename",
@@ -175,7 +161,7 @@ COMMANDS = rows(
         word("format", "lxc-tools, or oci for a bundle or its config.json"),
         rest("config", "the files to convert", required=True, complete="files"),
         read=_from_native,
-        show=_as_it_is,
+        show=shown.as_it_is,
         connects=False,
     ),
     Command(
@@ -185,7 +171,7 @@ COMMANDS = rows(
         text("domain", "name, id or UUID", complete="domains"),
         text("xml", "a file with domain XML; needs no root and no daemon", complete="files"),
         read=_to_native,
-        show=_as_it_is,
+        show=shown.as_it_is,
         connects=False,
         excludes=(("domain", "xml"),),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtlxc.cli import shown
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, number, rows, text
 from virtlxc.cli.table import fields
@@ -42,10 +43,6 @@ def _domcapabilities(session: Session, args: Args) -> str:
         machine=args.get("machine"),
     )["capabilities"]
     return xml
-
-
-def _line(value: Any, args: Args, quiet: bool) -> str:
-    return f"{value}\n"
 
 
 def _hostname(session: Session, args: Args) -> str:
@@ -257,12 +254,13 @@ def _sysinfo(session: Session, args: Args) -> str:
     return xml
 
 
-def _as_it_is(data: str, args: Args, quiet: bool) -> str:
-    return data
-
-
 COMMANDS = rows(
-    Command("capabilities", "what host and daemon can, as XML", read=_capabilities, show=_line),
+    Command(
+        "capabilities",
+        "what host and daemon can, as XML",
+        read=_capabilities,
+        show=shown.line,
+    ),
     Command(
         "domcapabilities",
         "what domains can have, as XML",
@@ -271,7 +269,7 @@ COMMANDS = rows(
         text("arch", "the architecture"),
         text("machine", "the machine"),
         read=_domcapabilities,
-        show=_line,
+        show=shown.line,
     ),
     Command(
         "freecell",
@@ -282,13 +280,13 @@ COMMANDS = rows(
         show=_show_freecell,
         excludes=(("all", "cellno"),),
     ),
-    Command("hostname", "the host's name", read=_hostname, show=_line),
+    Command("hostname", "the host's name", read=_hostname, show=shown.line),
     Command(
         "maxvcpus",
         "the most processors a domain can have",
         text("type", "the type of domain: lxc"),
         read=_maxvcpus,
-        show=_line,
+        show=shown.line,
     ),
     Command(
         "nodecpumap",
@@ -313,13 +311,13 @@ COMMANDS = rows(
         read=_nodememstats,
         show=_show_nodememstats,
     ),
-    Command("sysinfo", "the firmware's tables, as XML", read=_sysinfo, show=_as_it_is),
+    Command("sysinfo", "the firmware's tables, as XML", read=_sysinfo, show=shown.as_it_is),
     Command(
         "uri",
         "what libvirt's clients need to connect here",
         text("ssh", "from elsewhere, to HOST", named=True),
         read=_uri,
-        show=_line,
+        show=shown.line,
         connects=False,
     ),
     Command(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from virtlxc.cli import shown
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, rows, text, word
 from virtlxc.cli.lookup import domain, find_domain, uuid_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
 
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
@@ -44,32 +44,27 @@ def _domhostname(session: Session, args: Args) -> str:
     return found
 
 
-def line(data: Any, args: Args, quiet: bool) -> str:
-    """One value on a line of its own, ``-`` for none."""
-    return "-\n" if data is None else f"{data}\n"
-
-
 COMMANDS = rows(
     Command(
         "domid",
         "the id of a domain, the host's pid of its init",
         word("domain", "name or UUID", complete="domains"),
         read=_domid,
-        show=line,
+        show=shown.line,
     ),
     Command(
         "domname",
         "the name of a domain",
         word("domain", "id or UUID", complete="domains"),
         read=_domname,
-        show=line,
+        show=shown.line,
     ),
     Command(
         "domuuid",
         "the UUID of a domain",
         word("domain", "id or name", complete="domains"),
         read=_domuuid,
-        show=line,
+        show=shown.line,
     ),
     Command(
         "domhostname",
@@ -77,6 +72,6 @@ COMMANDS = rows(
         word("domain", "name, id or UUID", complete="active-domains"),
         text("source", "lease or agent"),
         read=_domhostname,
-        show=line,
+        show=shown.line,
     ),
 )

@@ -1,27 +1,16 @@
-"""Storage pools made from options, edited, and watched."""
+"""Storage pools made from options."""
 
 from __future__ import annotations
 
-from virtlxc.cli.commands.pools import (
-    BUILD_EXCLUDES,
-    BUILD_OPTIONS,
-    BUILDS,
-    INACTIVE_XML,
-    POOL,
-)
-from virtlxc.cli.commands.states import word as named
+from virtlxc.cli.commands.pools import BUILD_EXCLUDES, BUILD_OPTIONS, BUILDS
 from virtlxc.cli.failures import Failed
-from virtlxc.cli.grammar import Command, flag, number, rows, text, word
-from virtlxc.cli.lookup import find_pool, pool
+from virtlxc.cli.grammar import Command, flag, rows, text, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
-    from virtlxc.rpc.client import Event
 
-EVENTS = ("lifecycle", "refresh")
-LIFECYCLE = ("Defined", "Undefined", "Started", "Stopped", "Created", "Deleted")
 # Options that only kinds of pools have that are no folders.
 ELSEWHERE = (
     "source-host", "source-path", "source-dev", "source-name", "source-format", "auth-type",
@@ -52,76 +41,26 @@ def _document(args: Args) -> str:
 
 
 def _define_as(session: Session, args: Args) -> None:
-    xml = _document(args)
-    if "print-xml" in args:
-        session.say(xml)
-        return
-    name = args["name"]
-    session.call(
-        "STORAGE_POOL_DEFINE_XML", failed=f"Failed to define pool {name}", xml=xml, flags=0
-    )
-    session.remark(f"Pool {name} defined\n")
+    _make_as(session, args, "define", 0)
 
 
 def _create_as(session: Session, args: Args) -> None:
+    _make_as(session, args, "create", args.bits(BUILDS))
+
+
+def _make_as(session: Session, args: Args, verb: str, flags: int) -> None:
     xml = _document(args)
     if "print-xml" in args:
         session.say(xml)
         return
     name = args["name"]
     session.call(
-        "STORAGE_POOL_CREATE_XML",
-        failed=f"Failed to create pool {name}",
+        f"STORAGE_POOL_{verb.upper()}_XML",
+        failed=f"Failed to {verb} pool {name}",
         xml=xml,
-        flags=args.bits(BUILDS),
+        flags=flags,
     )
-    session.remark(f"Pool {name} created\n")
-
-
-def _edit(session: Session, args: Args) -> None:
-    from virtlxc.cli.editing import edit_until_taken
-
-    ref = pool(session, args)
-    name = ref[0]
-
-    def get() -> str:
-        xml: str = session.call("STORAGE_POOL_GET_XML_DESC", pool=ref, flags=INACTIVE_XML)["xml"]
-        return xml
-
-    def take(xml: str, _relaxed: bool) -> None:
-        nonlocal name
-        made = session.call("STORAGE_POOL_DEFINE_XML", failed="Failed.", xml=xml, flags=0)
-        name = made["pool"][0]
-
-    changed = "edited" if edit_until_taken(session, get, take) else "not changed"
-    session.remark(f"Pool {name} XML configuration {changed}.\n")
-
-
-def _event(session: Session, args: Args) -> None:
-    if "list" in args:
-        session.say("".join(f"{name}\n" for name in EVENTS))
-        return
-    wanted = args.get("event")
-    if wanted is None:
-        raise Failed("either --list or --event <type> is required")
-    if wanted not in EVENTS:
-        raise Failed(f"unknown event type {wanted}")
-    from virtlxc.cli.watching import timeout, watch
-
-    timeout(args)
-    ref = find_pool(session, args["pool"]) if "pool" in args else None
-    session.call("CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY", eventID=EVENTS.index(wanted), pool=ref)
-    watch(session, args, told)
-
-
-def told(event: Event) -> str | None:
-    """The line for one event, None for one that is not about pools."""
-    if event.name == "STORAGE_POOL_EVENT_REFRESH":
-        return f"event 'refresh' for storage pool {event.fields['pool'][0]}\n"
-    if event.name != "STORAGE_POOL_EVENT_LIFECYCLE":
-        return None
-    what = named(LIFECYCLE, event.fields["event"])
-    return f"event 'lifecycle' for storage pool {event.fields['pool'][0]}: {what}\n"
+    session.remark(f"Pool {name} {verb}d\n")
 
 
 AS_OPTIONS = (
@@ -143,16 +82,4 @@ COMMANDS = rows(
         excludes=BUILD_EXCLUDES,
     ),
     Command("pool-define-as", "define a pool", *AS_OPTIONS, run=_define_as),
-    Command("pool-edit", "change a pool's definition in an editor", POOL, run=_edit),
-    Command(
-        "pool-event",
-        "what happens to pools",
-        text("pool", "only to this one: name or UUID", complete="pools"),
-        text("event", "the kind of event to wait for"),
-        flag("loop", "go on until the time is over or Ctrl-C"),
-        number("timeout", "how long, in seconds"),
-        flag("list", "print the kinds there are"),
-        flag("timestamp", "print when each came"),
-        run=_event,
-    ),
 )

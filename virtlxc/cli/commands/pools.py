@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from virtlxc.cli import named, shown
 from virtlxc.cli.failures import Failed
-from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, flag, rows, text, word
-from virtlxc.cli.lookup import find_pool, pool, uuid_text
+from virtlxc.cli.lookup import uuid_text
+from virtlxc.cli.named import POOL, autostart_word, yes
 from virtlxc.cli.table import fields, table
 from virtlxc.cli.units import pretty
 
@@ -13,21 +14,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from virtlxc.cli.grammar import Args, Run
+    from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import NetworkRef, Session
 
-POOL = word("pool", "name or UUID", complete="pools")
 VALIDATE = 1
-INACTIVE_XML = 1
-INACTIVE, ACTIVE = 1, 2
 FIRST_TYPE = 64
 TYPES = (
     "dir", "fs", "netfs", "logical", "disk", "iscsi", "scsi", "mpath", "rbd", "sheepdog",
     "gluster", "zfs", "vstorage", "iscsi-direct",
 )  # fmt: skip
 STATES = ("inactive", "building", "running", "degraded", "inaccessible")
-# Option, bit of libvirt's virConnectListAllStoragePoolsFlags.
-FILTERS = (("persistent", 4), ("transient", 8), ("autostart", 16), ("no-autostart", 32))
 # Option, bit of virStoragePoolCreateFlags; then of virStoragePoolBuildFlags.
 BUILDS = (("build", 1), ("overwrite", 2), ("no-overwrite", 4))
 OVERWRITES = (("no-overwrite", 4), ("overwrite", 8))
@@ -40,57 +36,26 @@ BUILD_EXCLUDES = (("overwrite", "no-overwrite"),)
 
 
 def _list(session: Session, args: Args) -> list[dict[str, Any]]:
-    flags = args.bits(FILTERS)
-    if "all" in args:
-        flags |= ACTIVE | INACTIVE
-    else:
-        flags |= INACTIVE if "inactive" in args else ACTIVE
+    flags = 0
     for kind in (args.get("type") or "").split(",") if "type" in args else ():
         if kind not in TYPES:
             raise Failed(f"Invalid pool type '{kind}'")
         flags |= FIRST_TYPE << TYPES.index(kind)
-    found = session.call(
-        "CONNECT_LIST_ALL_STORAGE_POOLS", failed="Failed to list pools", need_results=1, flags=flags
-    )
-    refs = sorted(found["pools"], key=_name_of)
+    refs = named.listed(POOL, session, args, flags)
     if "name" in args or "uuid" in args:
         return [{"name": name, "uuid": uuid_text(uuid)} for name, uuid in refs]
-    return [_row(session, ref, details="details" in args) for ref in refs]
+    found = _details if "details" in args else _row
+    return [found(session, ref) for ref in refs]
 
 
-def _name_of(ref: NetworkRef) -> str:
-    return ref[0].lower()
+def _row(session: Session, ref: NetworkRef) -> dict[str, Any]:
+    return named.row(POOL, session, ref)
 
 
-def _row(session: Session, ref: NetworkRef, *, details: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "name": ref[0],
-        "uuid": uuid_text(ref[1]),
-        "active": bool(session.call("STORAGE_POOL_IS_ACTIVE", pool=ref)["active"]),
-        "autostart": _autostarts(session, ref),
-        "persistent": bool(session.call("STORAGE_POOL_IS_PERSISTENT", pool=ref)["persistent"]),
-    }
-    if details:
-        found = session.call("STORAGE_POOL_GET_INFO", pool=ref)
-        row["state"] = STATES[found["state"]]
-        row |= {name: found[name] for name in ("capacity", "allocation", "available")}
-    return row
-
-
-def _autostarts(session: Session, ref: NetworkRef) -> bool | None:
-    """Whether it starts with the daemon, None where that cannot be said."""
-    try:
-        return bool(session.call("STORAGE_POOL_GET_AUTOSTART", pool=ref)["autostart"])
-    except Failed:
-        return None
-
-
-def _autostart_word(value: bool | None) -> str:
-    return "no autostart" if value is None else "yes" if value else "no"
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
+def _details(session: Session, ref: NetworkRef) -> dict[str, Any]:
+    found = POOL.ask(session, "GET_INFO", ref)
+    sizes = {name: found[name] for name in ("capacity", "allocation", "available")}
+    return {**_row(session, ref), "state": STATES[found["state"]], **sizes}
 
 
 def _show_list(found: list[dict[str, Any]], args: Args, quiet: bool) -> str:
@@ -101,7 +66,7 @@ def _show_list(found: list[dict[str, Any]], args: Args, quiet: bool) -> str:
             [
                 one["name"],
                 "active" if one["active"] else "inactive",
-                _autostart_word(one["autostart"]),
+                autostart_word(one["autostart"]),
             ]
             for one in found
         ]
@@ -110,8 +75,8 @@ def _show_list(found: list[dict[str, Any]], args: Args, quiet: bool) -> str:
         [
             one["name"],
             one["state"],
-            _autostart_word(one["autostart"]),
-            _yes(one["persistent"]),
+            autostart_word(one["autostart"]),
+            yes(one["persistent"]),
             *(
                 pretty(one[size]) if one["active"] else "-"
                 for size in ("capacity", "allocation", "available")
@@ -131,7 +96,7 @@ def _names(one: dict[str, Any], args: Args) -> str:
 
 
 def _info(session: Session, args: Args) -> dict[str, Any]:
-    return _row(session, pool(session, args), details=True)
+    return _details(session, POOL.find(session, args))
 
 
 def _show_info(data: dict[str, Any], args: Args, quiet: bool) -> str:
@@ -139,8 +104,8 @@ def _show_info(data: dict[str, Any], args: Args, quiet: bool) -> str:
         ("Name:", data["name"]),
         ("UUID:", data["uuid"]),
         ("State:", data["state"]),
-        ("Persistent:", _yes(data["persistent"])),
-        ("Autostart:", _autostart_word(data["autostart"])),
+        ("Persistent:", yes(data["persistent"])),
+        ("Autostart:", autostart_word(data["autostart"])),
     ]
     if data["state"] in ("running", "degraded"):
         for name in ("capacity", "allocation", "available"):
@@ -149,69 +114,15 @@ def _show_info(data: dict[str, Any], args: Args, quiet: bool) -> str:
     return fields(pairs)
 
 
-def _define(session: Session, args: Args) -> None:
-    path = args["file"]
-    xml = read_text(path)
-    ref = session.call(
-        "STORAGE_POOL_DEFINE_XML",
-        failed=f"Failed to define pool from {path}",
-        xml=xml,
-        flags=VALIDATE if "validate" in args else 0,
+def _define(session: Session, args: Args, xml: str, failed: str) -> NetworkRef:
+    return named.define(POOL, session, xml, failed, VALIDATE if "validate" in args else 0)
+
+
+def _create(session: Session, args: Args, xml: str, failed: str) -> NetworkRef:
+    ref: NetworkRef = session.call(
+        "STORAGE_POOL_CREATE_XML", failed=failed, xml=xml, flags=args.bits(BUILDS)
     )["pool"]
-    session.remark(f"Pool {ref[0]} defined from {path}\n")
-
-
-def _create(session: Session, args: Args) -> None:
-    path = args["file"]
-    xml = read_text(path)
-    ref = session.call(
-        "STORAGE_POOL_CREATE_XML",
-        failed=f"Failed to create pool from {path}",
-        xml=xml,
-        flags=args.bits(BUILDS),
-    )["pool"]
-    session.remark(f"Pool {ref[0]} created from {path}\n")
-
-
-def _plain(call: str, verb: str, done: str, bits: tuple[tuple[str, int], ...] | None = None) -> Run:
-    """A command that makes one call for a pool and says that it did."""
-
-    def run(session: Session, args: Args) -> None:
-        ref = pool(session, args)
-        more: dict[str, Any] = {} if bits is None else {"flags": args.bits(bits)}
-        session.call(call, failed=f"Failed to {verb} pool {ref[0]}", pool=ref, **more)
-        session.remark(f"Pool {ref[0]} {done}\n")
-
-    return run
-
-
-def _autostart(session: Session, args: Args) -> None:
-    ref = pool(session, args)
-    mark = "unmark" if "disable" in args else "mark"
-    session.call(
-        "STORAGE_POOL_SET_AUTOSTART",
-        failed=f"failed to {mark} pool {ref[0]} as autostarted",
-        pool=ref,
-        autostart=int("disable" not in args),
-    )
-    session.remark(f"Pool {ref[0]} {mark}ed as autostarted\n")
-
-
-def _dumpxml(session: Session, args: Args) -> str:
-    ref = pool(session, args)
-    xml: str = session.call(
-        "STORAGE_POOL_GET_XML_DESC", pool=ref, flags=INACTIVE_XML if "inactive" in args else 0
-    )["xml"]
-    return xml
-
-
-def show_xml(xml: str, args: Args, quiet: bool) -> str:
-    path = args.get("xpath")
-    if path is None:
-        return xml
-    from virtlxc.cli.xml import select
-
-    return select(xml, path, wrap="wrap" in args)
+    return ref
 
 
 def _capabilities(session: Session, args: Args) -> str:
@@ -223,80 +134,46 @@ def _capabilities(session: Session, args: Args) -> str:
     return xml
 
 
-def _name(session: Session, args: Args) -> str:
-    return find_pool(session, args["pool"], by_name=False)[0]
-
-
-def _uuid(session: Session, args: Args) -> str:
-    return uuid_text(find_pool(session, args["pool"], by_uuid=False)[1])
-
-
-def _line(value: str, args: Args, quiet: bool) -> str:
-    return f"{value}\n"
-
-
 COMMANDS = rows(
-    Command(
-        "pool-autostart",
-        "let a pool start with the daemon",
-        POOL,
-        flag("disable", "do not let it any more"),
-        run=_autostart,
-    ),
+    *named.commands(POOL, stays="; its files stay"),
     Command(
         "pool-build",
         "make a pool's folder",
-        POOL,
+        POOL.option,
         *OVERWRITE_OPTIONS,
-        run=_plain("STORAGE_POOL_BUILD", "build", "built", OVERWRITES),
+        run=named.plain(POOL, "BUILD", "build", "built", OVERWRITES),
     ),
     Command(
         "pool-capabilities",
         "what kinds of pools and volumes there are",
         read=_capabilities,
-        show=_line,
+        show=shown.line,
     ),
     Command(
         "pool-create",
         "start a pool that has no definition on disk, from an XML file",
         word("file", "the pool's XML", complete="files"),
         *BUILD_OPTIONS,
-        run=_create,
+        run=named.from_file(POOL, "create", _create),
         excludes=BUILD_EXCLUDES,
     ),
     Command(
         "pool-define",
         "define a pool from an XML file, or change its definition",
         word("file", "the pool's XML", complete="files"),
-        flag("validate", "check the XML against the schema"),
-        run=_define,
+        named.VALIDATE,
+        run=named.from_file(POOL, "define", _define),
     ),
     Command(
         "pool-delete",
         "remove a pool's folder, which must be empty",
-        POOL,
-        run=_plain("STORAGE_POOL_DELETE", "delete", "deleted", ()),
-    ),
-    Command(
-        "pool-destroy",
-        "stop a pool; its files stay",
-        POOL,
-        run=_plain("STORAGE_POOL_DESTROY", "destroy", "destroyed"),
-    ),
-    Command(
-        "pool-dumpxml",
-        "a pool as XML",
-        POOL,
-        flag("inactive", "the definition, not what is active"),
-        text("xpath", "only what this XPath expression selects", named=True),
-        flag("wrap", "put what --xpath selects into one root element"),
-        read=_dumpxml,
-        show=show_xml,
+        POOL.option,
+        run=named.plain(POOL, "DELETE", "delete", "deleted", ()),
     ),
     Command(
         "pool-info",
         "what a pool is, and how full",
-        POOL,
+        POOL.option,
         flag("bytes", "sizes in bytes"),
         read=_info,
         show=_show_info,
@@ -304,8 +181,7 @@ COMMANDS = rows(
     Command(
         "pool-list",
         "pools, active ones if nothing else is asked for",
-        flag("inactive", "those that are not active"),
-        flag("all", "those that are active and those that are not"),
+        *named.WHICH,
         flag("transient", "those without a definition on disk"),
         flag("persistent", "those with a definition on disk"),
         flag("autostart", "those that start with the daemon"),
@@ -318,26 +194,18 @@ COMMANDS = rows(
         show=_show_list,
         excludes=(("details", "uuid"), ("details", "name")),
     ),
-    Command("pool-name", "the name of a pool", word("pool", "UUID"), read=_name, show=_line),
     Command(
         "pool-refresh",
         "look into a pool's folder again",
-        POOL,
-        run=_plain("STORAGE_POOL_REFRESH", "refresh", "refreshed", ()),
+        POOL.option,
+        run=named.plain(POOL, "REFRESH", "refresh", "refreshed", ()),
     ),
     Command(
         "pool-start",
         "start a defined pool",
-        POOL,
+        POOL.option,
         *BUILD_OPTIONS,
-        run=_plain("STORAGE_POOL_CREATE", "start", "started", BUILDS),
+        run=named.plain(POOL, "CREATE", "start", "started", BUILDS),
         excludes=BUILD_EXCLUDES,
     ),
-    Command(
-        "pool-undefine",
-        "remove a pool's definition; its files stay",
-        POOL,
-        run=_plain("STORAGE_POOL_UNDEFINE", "undefine", "has been undefined"),
-    ),
-    Command("pool-uuid", "the UUID of a pool", word("pool", "name"), read=_uuid, show=_line),
 )

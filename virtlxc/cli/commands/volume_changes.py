@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from virtlxc.cli.commands.pools import POOL
 from virtlxc.cli.commands.volumes import IN_POOL, VOL
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, flag, number, rows, text, word
-from virtlxc.cli.lookup import find_volume, pool
+from virtlxc.cli.lookup import find_volume
+from virtlxc.cli.named import POOL
 from virtlxc.cli.units import to_bytes
 
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ def _escaped(text: str) -> str:
 
 
 def _create(session: Session, args: Args) -> None:
-    ref = pool(session, args)
+    ref = POOL.find(session, args)
     path = args["file"]
     vol = session.call(
         "STORAGE_VOL_CREATE_XML",
@@ -64,7 +64,7 @@ def _create(session: Session, args: Args) -> None:
 
 
 def _create_as(session: Session, args: Args) -> None:
-    ref = pool(session, args)
+    ref = POOL.find(session, args)
     name = args["name"]
     xml = _document(session, args, ref)
     if "print-xml" in args:
@@ -110,7 +110,7 @@ def _backing(session: Session, ref: tuple[str, bytes], given: str) -> tuple[str,
 
 
 def _create_from(session: Session, args: Args) -> None:
-    ref = pool(session, args)
+    ref = POOL.find(session, args)
     vol = find_volume(session, args["vol"], args.get("inputpool"), pool_option="inputpool")
     path = args["file"]
     made = session.call(
@@ -290,7 +290,7 @@ COMMANDS = rows(
     Command(
         "vol-create",
         "make a volume from an XML file",
-        POOL,
+        POOL.option,
         word("file", "the volume's XML", complete="files"),
         PREALLOC_FLAG,
         VALIDATE_FLAG,
@@ -299,7 +299,7 @@ COMMANDS = rows(
     Command(
         "vol-create-as",
         "make a volume",
-        POOL,
+        POOL.option,
         word("name", "the volume's name"),
         word("capacity", "its size, in bytes or with a unit"),
         text("allocation", "how much has its place on the disk at once"),
@@ -313,7 +313,7 @@ COMMANDS = rows(
     Command(
         "vol-create-from",
         "make a volume from an XML file, with the content of another",
-        POOL,
+        POOL.option,
         word("file", "the volume's XML", complete="files"),
         VOL,
         text("inputpool", "the other volume's pool: name or UUID", complete="pools"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from virtlxc.cli.commands.pools import POOL, show_xml
+from virtlxc.cli import shown
 from virtlxc.cli.grammar import Command, flag, rows, text, word
-from virtlxc.cli.lookup import find_volume, pool, uuid_text
+from virtlxc.cli.lookup import find_volume, uuid_text
+from virtlxc.cli.named import POOL
 from virtlxc.cli.table import fields, table
 from virtlxc.cli.units import pretty
 
@@ -22,7 +23,7 @@ PHYSICAL = 1
 
 
 def _list(session: Session, args: Args) -> list[dict[str, Any]]:
-    ref = pool(session, args)
+    ref = POOL.find(session, args)
     vols = session.call(
         "STORAGE_POOL_LIST_ALL_VOLUMES",
         failed="Failed to list volumes",
@@ -115,20 +116,15 @@ def _pool(session: Session, args: Args) -> str:
     return uuid_text(uuid) if "uuid" in args else str(name)
 
 
-def _line(value: str, args: Args, quiet: bool) -> str:
-    return f"{value}\n"
-
-
 COMMANDS = rows(
     Command(
         "vol-dumpxml",
         "a volume as XML",
         VOL,
         IN_POOL,
-        text("xpath", "only what this XPath expression selects", named=True),
-        flag("wrap", "put what --xpath selects into one root element"),
+        *shown.XPATH,
         read=_dumpxml,
-        show=show_xml,
+        show=shown.xml,
     ),
     Command(
         "vol-info",
@@ -140,23 +136,29 @@ COMMANDS = rows(
         read=_info,
         show=_show_info,
     ),
-    Command("vol-key", "the key of a volume", VOL, IN_POOL, read=_key, show=_line),
+    Command("vol-key", "the key of a volume", VOL, IN_POOL, read=_key, show=shown.line),
     Command(
         "vol-list",
         "the volumes of a pool",
-        POOL,
+        POOL.option,
         flag("details", "with their sizes"),
         read=_list,
         show=_show_list,
     ),
-    Command("vol-name", "the name of a volume", word("vol", "key or path"), read=_name, show=_line),
-    Command("vol-path", "the path of a volume", VOL, IN_POOL, read=_path, show=_line),
+    Command(
+        "vol-name",
+        "the name of a volume",
+        word("vol", "key or path"),
+        read=_name,
+        show=shown.line,
+    ),
+    Command("vol-path", "the path of a volume", VOL, IN_POOL, read=_path, show=shown.line),
     Command(
         "vol-pool",
         "the pool of a volume",
         word("vol", "key or path"),
         flag("uuid", "its UUID instead of its name"),
         read=_pool,
-        show=_line,
+        show=shown.line,
     ),
 )
