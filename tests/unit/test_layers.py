@@ -36,6 +36,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 # Longest prefix first: which room a module stands in.
 ROOMS = (
     ("virtlxc.rpc.client", "wire"),
+    ("virtlxc.rpc.libvirt", "wire"),
+    ("virtlxc.rpc.link", "wire"),
+    ("virtlxc.rpc.ssh", "wire"),
     ("virtlxc.rpc.codec", "wire"),
     ("virtlxc.rpc.wire", "wire"),
     ("virtlxc.rpc.tables", "wire"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from virtlxc.cli.options import Options
-    from virtlxc.rpc.client import Connection, Stream
+    from virtlxc.rpc.link import Link, Stream
 
 # What the daemon calls things by: name, UUID and, for a domain, its id (-1 when it does not run).
 Ref = tuple[str, bytes, int]
@@ -27,6 +27,8 @@ NetworkRef = tuple[str, bytes]
 # What connect(2) says when nobody listens.
 ENOENT, ECONNREFUSED = 2, 111
 NO_SUPPORT = 3
+# What virtlxc connects to by itself; libvirt's library does the rest.
+NATIVE_SCHEMES = ("lxc", "lxc+unix", "lxc+ssh")
 
 
 class Session:
@@ -39,7 +41,7 @@ class Session:
         self.readonly = options.readonly
         self.quiet = options.quiet
         self.interactive = False
-        self._connection: Connection | None = None
+        self._connection: Link | None = None
 
     # Speaking
 
@@ -83,7 +85,7 @@ class Session:
     # Asking the daemon
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Link:
         if self._connection is None:
             self._connection = self._connect()
         return self._connection
@@ -153,11 +155,9 @@ class Session:
             return self.paths.socket_ro if self.readonly else self.paths.socket
         return self.uri
 
-    def _connect(self) -> Connection:
-        from virtlxc.rpc.client import Connection
-
+    def _connect(self) -> Link:
         try:
-            return Connection(self.address, self.readonly)
+            return self._open()
         except VirtlxcError as error:
             if not self._may_start_daemon(error):
                 raise _failed("failed to connect to the hypervisor", error) from error
@@ -165,9 +165,19 @@ class Session:
 
         start_daemon(self)
         try:
-            return Connection(self.address, self.readonly)
+            return self._open()
         except VirtlxcError as error:
             raise _failed("failed to connect to the hypervisor", error) from error
+
+    def _open(self) -> Link:
+        scheme, uri, _rest = self.address.partition("://")
+        if uri and scheme not in NATIVE_SCHEMES:
+            from virtlxc.rpc import libvirt
+
+            return libvirt.Connection(self.address, self.readonly)
+        from virtlxc.rpc.client import Connection
+
+        return Connection(self.address, self.readonly)
 
     def _may_start_daemon(self, error: VirtlxcError) -> bool:
         cause = error.__cause__

@@ -18,7 +18,7 @@ from typing import Any
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.session import Ref, Session
 from virtlxc.errors import VirtlxcError
-from virtlxc.rpc.client import Stream
+from virtlxc.rpc.link import Stream
 
 SHUTOFF = 5
 STDIN, STDOUT = 0, 1

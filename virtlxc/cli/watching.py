@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from virtlxc.rpc.client import Event
+    from virtlxc.rpc.link import Event
 
 TIMEOUT_MAX = ((1 << 31) - 1) // 1000
 

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
-    from virtlxc.rpc.client import Event
+    from virtlxc.rpc.link import Event
 
 # By libvirt's virDomainEventID: the name, and the message that tells it.
 EVENTS = (
