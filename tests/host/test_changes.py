@@ -58,6 +58,11 @@ class ChangeLab(Lab):
         )
         return found.stdout + found.stderr
 
+    def run(self, ref: Ref, text: str) -> str:
+        """What a shell prints in the container, under its device rules."""
+        found = self.instance.virtlxc("exec", ref[0], "--", "/bin/sh", "-c", text)
+        return found.stdout + found.stderr
+
     def mapped(self, pid: str) -> bool:
         return os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user")
 
@@ -305,3 +310,108 @@ def test_the_status_on_disk_is_the_new_one(lab: ChangeLab, ref: Ref) -> None:
     run = json.loads((lab.folder(ref) / "status.json").read_text())["run"]
     assert run["changes"] == 2
     assert "link-delete" not in [record["op"] for record in run["undo"]]
+
+
+def _image(lab: ChangeLab, name: str) -> Path:
+    image = lab.instance.root / name
+    with image.open("wb") as file:
+        file.truncate(4 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    return image
+
+
+def test_an_image_becomes_a_disk_and_goes(lab: ChangeLab, ref: Ref) -> None:
+    image = _image(lab, f"{ref[0]}.img")
+    disk = (
+        f"<disk type='file'><driver name='loop' type='raw'/><source file='{image}'/>"
+        "<target dev='vda'/></disk>"
+    )
+    lab.attach(ref, disk, LIVE | CONFIG)
+    assert "<alias name='disk0'/>" in lab.xml(ref)
+    read = "dd if=/dev/vda bs=1k count=2 2>/dev/null | wc -c"
+    assert lab.run(ref, read) == "2048\n"
+    lab.restart_daemon()
+    taken = lab.refused(Code.INVALID_ARG, "attach", ref, disk)
+    assert taken == "invalid argument: target vda already exists."
+    first = lab.id(ref)
+    lab.call("DOMAIN_REBOOT", dom=ref, flags=0)
+    wait_for("another init", lambda: lab.id(ref) not in (first, -1))
+    assert lab.run(ref, read) == "2048\n"
+    lab.detach(ref, disk, LIVE | CONFIG)
+    assert "No such file" in lab.inside(ref, "/bin/ls", "/dev/vda")
+    assert str(image) not in subprocess.check_output(["losetup", "-a"], text=True)
+
+
+def test_a_filesystem_in_an_image_is_mounted(lab: ChangeLab, ref: Ref) -> None:
+    if ref[0] == "mapped":
+        return
+    image = _image(lab, f"fs-{ref[0]}.img")
+    xml = (
+        f"<filesystem type='file'><driver type='loop' format='raw'/><source file='{image}'/>"
+        "<target dir='/mnt/image'/></filesystem>"
+    )
+    lab.attach(ref, xml)
+    assert "lost+found" in lab.inside(ref, "/bin/ls", "/mnt/image")
+    first = lab.id(ref)
+    lab.call("DOMAIN_REBOOT", dom=ref, flags=0)
+    wait_for("another init", lambda: lab.id(ref) not in (first, -1))
+    assert "lost+found" in lab.inside(ref, "/bin/ls", "/mnt/image")
+    lab.detach(ref, xml)
+    assert "lost+found" not in lab.inside(ref, "/bin/ls", "/mnt/image")
+    assert str(image) not in subprocess.check_output(["losetup", "-a"], text=True)
+
+
+def test_a_device_of_the_host_and_its_rule(lab: ChangeLab, ref: Ref) -> None:
+    tun = (
+        "<hostdev mode='capabilities' type='misc'><source><char>/dev/net/tun</char></source>"
+        "</hostdev>"
+    )
+    look = "mknod /tmp/tun c 10 200; dd if=/dev/net/tun count=0; dd if=/tmp/tun count=0"
+    assert "can't open '/dev/net/tun': No such file" in lab.run(ref, look)
+    lab.attach(ref, tun)
+    assert "<alias name='hostdev0'/>" in lab.xml(ref)
+    assert "can't open '/dev/net/tun'" not in lab.run(ref, look)
+    again = lab.refused(Code.INVALID_ARG, "attach", ref, tun)
+    assert again == "invalid argument: device is already in the domain configuration"
+    lab.restart_daemon()
+    lab.detach(ref, tun)
+    assert "can't open '/dev/net/tun': No such file" in lab.run(ref, look)
+    assert "can't open '/tmp/tun'" in lab.run(ref, look)
+
+
+def test_a_macvlan_comes_down_and_goes(lab: ChangeLab, ref: Ref) -> None:
+    card = (
+        "<interface type='direct'><mac address='52:54:00:c0:ff:81'/>"
+        "<source dev='br1' mode='bridge'/><guest dev='mac0'/>"
+        "<ip address='10.8.0.2' family='ipv4' prefix='24'/>{}</interface>"
+    )
+    lab.attach(ref, card.format(""))
+    assert "10.8.0.2/24" in lab.inside(ref, "/bin/ip", "address", "show", "mac0")
+    lab.update(ref, card.format("<link state='down'/>"))
+    assert ",UP" not in lab.inside(ref, "/bin/ip", "link", "show", "mac0")
+    lab.update(ref, card.format("<link state='up'/>"))
+    assert ",UP" in lab.inside(ref, "/bin/ip", "link", "show", "mac0")
+    lab.detach(ref, card.format(""))
+    assert "mac0" not in lab.inside(ref, "/bin/ip", "link")
+
+
+def test_an_interface_of_the_host_is_lent_and_comes_back(lab: ChangeLab, ref: Ref) -> None:
+    name = f"dum{ref[0]}"
+    lab.instance.run("ip", "link", "add", name, "type", "veth", "peer", f"{name}1").ok()
+    lab.instance.own_links |= {name, f"{name}1"}
+    xml = (
+        f"<hostdev mode='capabilities' type='net'><source><interface>{name}</interface></source>"
+        "<ip address='10.7.0.2' family='ipv4' prefix='24'/></hostdev>"
+    )
+    lab.attach(ref, xml)
+    assert "10.7.0.2/24" in lab.inside(ref, "/bin/ip", "address", "show", name)
+    assert name not in lab.instance.links()
+    lab.restart_daemon()
+    lab.attach(ref, NIC.format(number=82))
+    lab.detach(ref, xml)
+    assert name in lab.instance.links()
+    assert name not in lab.inside(ref, "/bin/ip", "link")
+    lab.attach(ref, xml)
+    lab.destroy(ref)
+    wait_for("it is back", lambda: name in lab.instance.links())
+    lab.instance.run("ip", "link", "delete", name).ok()

@@ -32,7 +32,7 @@ from virtlxc.driver.store import read_json
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.facts import Network, Nic, StartFacts
 from virtlxc.plan import checks, network, start
-from virtlxc.plan.changes import AtStartOnly, Change, difference
+from virtlxc.plan.changes import AtStartOnly, Change, boot_half, difference
 from virtlxc.plan.scene import Scene, StartOptions
 from virtlxc.plan.steps import Step
 from virtlxc.runtime import protocol
@@ -58,7 +58,7 @@ def change(core: Core, entry: Entry, target: View, check: model.Domain | None) -
     assert view.run is not None and view.live is not None
     assert target.run is not None and target.live is not None
     with doing(f"cannot change domain '{view.name}'"):
-        facts = _facts(core, target, start_networks=True)
+        facts = _facts(core, view, target, start_networks=True)
         if check is not None:
             checks.check_devices(_scene(core, target, facts, check))
         todo = _difference(core, view, target, facts)
@@ -96,10 +96,13 @@ def named(view: View) -> model.Domain:
     return replace(view.live, interfaces=(*cards, *view.live.interfaces[len(cards) :]))
 
 
-def _facts(core: Core, target: View, *, start_networks: bool) -> StartFacts:
-    """What is there now; a network that was taken away is still what its cards are on."""
+def _facts(core: Core, view: View, target: View, *, start_networks: bool) -> StartFacts:
+    """What is there now, for the domain as it is and as it shall be.
+
+    A network that was taken away is still what its cards are on.
+    """
     assert target.run is not None and target.live is not None
-    facts = core.host.start_facts(named(target), start_networks=start_networks)
+    facts = core.host.start_facts(_both(named(view), named(target)), start_networks=start_networks)
     used = {
         card.source: Network(active=True, bridge=bridge)
         for card, bridge in zip(target.live.interfaces, target.run.bridges, strict=False)
@@ -109,8 +112,16 @@ def _facts(core: Core, target: View, *, start_networks: bool) -> StartFacts:
         facts,
         networks={**used, **facts.networks},
         nics={**_lent(core, target), **facts.nics},
-        loops=core.host.loops(),
     )
+
+
+def _both(one: model.Domain, other: model.Domain) -> model.Domain:
+    """A domain with the devices of both, to look at what they name."""
+    devices: dict[str, Any] = {
+        kind: tuple(dict.fromkeys((*getattr(other, kind), *getattr(one, kind))))
+        for kind in model.DEVICE_KINDS
+    }
+    return replace(other, **devices)
 
 
 def _lent(core: Core, view: View) -> dict[str, Nic]:
@@ -314,8 +325,8 @@ def take_over(core: Core, entry: Entry) -> None:
             live.save(core, view)
             core.registry.publish(entry, view)
     with contextlib.suppress(VirtlxcError):
-        facts = _facts(core, view, start_networks=False)
-        boot = [step for step in start.steps(_scene(core, view, facts, named(view))) if step.boot]
+        facts = _facts(core, view, view, start_networks=False)
+        boot = boot_half(tuple(start.steps(_scene(core, view, facts, named(view)))))
         _amend(core, view, boot)
     for name in (_FILE, f"{_FILE}.lock"):
         with contextlib.suppress(FileNotFoundError):

@@ -245,7 +245,7 @@ def _aliases(view: View, kind: str) -> tuple[str, ...]:
 
 
 def _with_alias(view: View, alias: str) -> tuple[str, int]:
-    for kind in ("disks", "filesystems", "interfaces", "hostdevs"):
+    for kind in model.DEVICE_KINDS:
         if view.run is not None and alias in _aliases(view, kind):
             return kind, _aliases(view, kind).index(alias)
     raise VirtlxcError(

@@ -15,7 +15,7 @@ from virtlxc.model.complete import complete
 from virtlxc.model.console import Console
 from virtlxc.model.container import Container, FilesystemExtra, Rlimit, Sysctl
 from virtlxc.model.cpu import CpuTune, NumaTune
-from virtlxc.model.device import Device, parse_device
+from virtlxc.model.device import DEVICE_KINDS, Device, parse_device
 from virtlxc.model.disk import Disk
 from virtlxc.model.document import format_domain, parse_domain
 from virtlxc.model.domain import Domain
@@ -31,6 +31,7 @@ from virtlxc.model.unserved import Unserved, unserved
 from virtlxc.xmlmap.kept import Kept
 
 __all__ = [
+    "DEVICE_KINDS",
     "Aliases",
     "Bandwidth",
     "BlkioDevice",

@@ -22,6 +22,9 @@ _TABLES: dict[str, tuple[str, Table]] = {
     "interface": ("interfaces", INTERFACE),
     "hostdev": ("hostdevs", HOSTDEV),
 }
+DEVICE_KINDS = tuple(kind for kind, _ in _TABLES.values())
+"""The fields of a domain that hold devices which can come and go."""
+
 # Devices that libvirt knows, and that a container's definition only keeps.
 _OTHERS = frozenset({
     "audio", "channel", "console", "controller", "crypto", "graphics", "hub", "input", "iommu",

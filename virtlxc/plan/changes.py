@@ -85,11 +85,11 @@ def difference(before: Sequence[Step], after: Sequence[Step], init: tuple[int, i
     for step in gone:
         # A setting of a link that stays: its contrary is set. Where the host's end is down, the
         # guest's has no carrier, and keeps its addresses and routes.
-        if step.op in _CONTRARY and step.args["link"] not in links_gone | carried:
+        if step.op in _CONTRARY and step.args.get("link") not in links_gone | carried:
             again.append(_CONTRARY[step.op](step))
-    fresh = list(_dressed(fresh, after))
+    fresh = [_lasting_loop(step) for step in _dressed(fresh, after)]
     for step in fresh:
-        if step.op == "link-rate":
+        if step.op in ("link-rate", "cgroup-write"):
             undo.append(_record(_CONTRARY[step.op](step)))
     lasting = [_undo_of(step) for step in fresh if step.undo is not None]
     nodes = [_node_away(step, init) for step in fresh if step.op == "node" and _on_dev(step)]
@@ -100,13 +100,13 @@ def difference(before: Sequence[Step], after: Sequence[Step], init: tuple[int, i
             *(_undo_of(step) for step in gone if step.undo is not None),
             *(_node_away(step, init) for step in gone if step.op == "node" and _on_dev(step)),
         ),
-        additions=_ordered([*_providers([*again, *fresh], after), *again, *fresh]),
+        additions=_ordered([*_providers([*again, *fresh], after), *fresh, *again]),
         undo=(*undo, *lasting, *nodes),
         undo_inside=tuple(_detach(step) for step in reversed(fresh) if step.op in _MOUNTS)
         + tuple(_link_away(step) for step in fresh if step.op in _BORN_INSIDE),
         lasting=tuple(lasting),
-        boot=tuple(step for step in after if step.boot),
-        boot_before=tuple(step for step in before if step.boot),
+        boot=boot_half(after),
+        boot_before=boot_half(before),
     )
 
 
@@ -137,6 +137,15 @@ def _performed_again(step: Step) -> Step:
     return replace(step, op="link-set", args=args, undo=None, kernel="goes with the link")
 
 
+def _lifted(step: Step) -> Step:
+    """No limit where the step sets one for a block device."""
+    words = [word for word in str(step.args["value"]).split() if ":" in word]
+    given = [word.partition("=")[0] for word in str(step.args["value"]).split() if "=" in word]
+    none = "default" if str(step.args["file"]).startswith("io.") else "0"
+    words += [f"{name}=max" for name in given] or [none]
+    return replace(step, args={**step.args, "value": " ".join(words)})
+
+
 def _without_rate(step: Step) -> Step:
     return replace(step, args={"link": step.args["link"]})
 
@@ -147,7 +156,7 @@ def _down(step: Step) -> Step:
     )
 
 
-_CONTRARY = {"link-rate": _without_rate, "link-up": _down}
+_CONTRARY = {"link-rate": _without_rate, "link-up": _down, "cgroup-write": _lifted}
 # What is made in the container's network namespace, and has nothing of it on the host.
 _BORN_INSIDE = frozenset({"link-macvlan"})
 _LINKS = frozenset({"link-veth", "link-macvlan", "link-lend"})
@@ -198,10 +207,43 @@ def _index(steps: Iterable[Step]) -> dict[str, Step]:
 def _check(step: Step) -> None:
     inside = step.op in _MOUNTS | _WITH_LINK and step.side == "init"
     outside = step.side == "controller" and (
-        step.op in _FREE | _WITH_LINK or step.undo is not None or step.op == "node"
+        step.op in _FREE | _WITH_LINK
+        or step.undo is not None
+        or step.op == "node"
+        or _limits_a_device(step)
     )
     if not inside and not outside:
         raise AtStartOnly(step)
+
+
+def _limits_a_device(step: Step) -> bool:
+    file = str(step.args.get("file", ""))
+    return step.op == "cgroup-write" and (
+        file == "io.max" or file.endswith("_device") or "device" in step.args
+    )
+
+
+def _lasting_loop(step: Step) -> Step:
+    """One that outlives the process which makes it: nobody has it open yet."""
+    return replace(step, args={**step.args, "stays": True}) if step.op == "loop-attach" else step
+
+
+def boot_half(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """What a boot performs; loop devices, which are made once, are opened then."""
+    opened = [_loop_open(step, boot=True) for step in steps if step.op == "loop-attach"]
+    return (*opened, *(step for step in steps if step.boot))
+
+
+def _loop_open(step: Step, *, boot: bool) -> Step:
+    return Step(
+        name=f"open the loop device of {step.args['path']}",
+        side="controller",
+        op="loop-open",
+        args={"key": step.args["key"], "tag": step.args["tag"]},
+        text="it is there as long as the container runs",
+        boot=boot,
+        kernel="the descriptor ends with the process",
+    )
 
 
 def _on_dev(step: Step) -> bool:
@@ -274,8 +316,8 @@ def _provider(key: str, maker: Step) -> Step:
         return replace(maker, args={**maker.args, "path": path})
     if key == "dev":
         return _open(key, "open-guest", {"pid": INIT, "path": "/dev"}, "as it is now")
-    if maker.op == "loop-open":
-        return maker
+    if maker.op == "loop-attach":
+        return _loop_open(maker, boot=False)
     raise AtStartOnly(maker)
 
 
