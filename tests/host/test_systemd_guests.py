@@ -52,6 +52,14 @@ def test_a_lease_and_its_name(booted: Guest) -> None:
     )
 
 
+def test_messages_of_its_journal_are_in_its_log(booted: Guest) -> None:
+    """Not on its console, where they would be in the way of who works there."""
+    booted.run("logger", "-t", "shop", "sold", "out").ok()
+    log = booted.wait_log("shop: sold out")
+    assert re.search(r"^\w{3} [ \d]\d [\d:]{8} shop: sold out$", log, re.M)
+    assert "systemd-logind[" in log, "services speak there, too"
+
+
 @pytest.mark.parametrize("device", ["console0", "console1"])
 def test_login_on_both_consoles(booted: Guest, device: str) -> None:
     console = Terminal(

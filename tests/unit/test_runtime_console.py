@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
+import time
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtlxc.runtime.console import Bucket, Console, Log, Ring, Viewer
+from virtlxc.runtime.console import Bucket, Console, Log, Messages, Ring, Viewer, message
 
 
 def read_all(ring: Ring, position: int = 0) -> bytes:
@@ -109,3 +112,43 @@ def test_a_viewer_that_is_gone_is_noticed() -> None:
         console.ring.push(b"x")
         theirs.close()
         assert not viewer.pump()
+
+
+def test_a_message_loses_its_priority_and_stays_on_one_line() -> None:
+    assert message(b"<30>Nov 23 22:15:16 shop[3]: sold") == b"Nov 23 22:15:16 shop[3]: sold"
+    assert message(b"<191>two\nlines\n") == b"two lines"
+    for text in (b"", b"<", b"<30", b"<x>y", b"<123456>far", b"plain"):
+        assert message(text) == text
+
+
+def test_messages_stand_on_lines_of_their_own(tmp_path: Path) -> None:
+    log = Log(str(tmp_path / "log"), 1 << 20, 1)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    messages = Messages(ours.detach(), log)
+    for text in (b"<6>one", b"", b"<6>two\n"):
+        theirs.send(text)
+    log.write(b"login: ", 0.0)
+    assert messages.read(time.monotonic()) is False, "nothing to view"
+    assert (tmp_path / "log").read_bytes() == b"login: \none\n\ntwo\n"
+    assert messages.events() == select.POLLIN
+    theirs.close()
+    messages.disconnect()
+    log.close()
+
+
+def test_who_sends_too_many_messages_waits(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    messages = Messages(ours.detach(), None)
+    theirs.setblocking(False)
+    now = time.monotonic()
+    for _ in range(1000):
+        if messages.resume is not None:
+            break
+        with contextlib.suppress(BlockingIOError):
+            theirs.send(b"x" * 4000)
+        messages.read(now)
+    assert messages.resume is not None and messages.events() == 0
+    theirs.close()
+    messages.disconnect()

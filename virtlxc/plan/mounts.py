@@ -431,6 +431,8 @@ def systemd_run(scene: Scene) -> Iterator[Step]:
             "host/container-uuid",
             {"kind": "file", "mode": 0o444, "data": f"{scene.domain.uuid}\n"},
         ),
+        ("systemd", {"kind": "dir", "mode": 0o755}),
+        ("systemd/journal", {"kind": "dir", "mode": 0o755}),
     )
     for path, args in rows:
         yield Step(
@@ -442,6 +444,15 @@ def systemd_run(scene: Scene) -> Iterator[Step]:
             boot=True,
             kernel="goes with /run",
         )
+    yield Step(
+        name="make /run/systemd/journal/syslog",
+        side="controller",
+        op="log-socket",
+        args={"key": "run", "path": "systemd/journal/syslog", **owner},
+        text="journald forwards its messages there, and they are logged",
+        boot=True,
+        kernel="goes with /run",
+    )
 
 
 def attach_run(scene: Scene) -> Iterator[Step]:

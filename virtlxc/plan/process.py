@@ -209,13 +209,23 @@ def execute(scene: Scene) -> Iterator[Step]:
         yield _init(
             "enter the working directory", "chdir", {"path": domain.os.initdir}, domain.os.initdir
         )
-    argv = [scene.start.init.path, *domain.os.initargs]
+    argv = [scene.start.init.path, *domain.os.initargs, *_for_systemd(scene)]
     args = {
         "argv": argv,
         "env": [[name, value] for name, value in environment(scene).items()],
         "keep": fd_keys(scene),
     }
     yield _init("execute init", "exec", args, " ".join(argv), "ends with its pid namespace")
+
+
+# What systemd takes for the kernel's command line in a container is the one of its first process.
+# Debian's journald forwards by itself, most others do not.
+_FORWARD = "systemd.journald.forward_to_syslog"
+
+
+def _for_systemd(scene: Scene) -> list[str]:
+    said = any(word.split("=")[0] == _FORWARD for word in scene.domain.os.initargs)
+    return [f"{_FORWARD}=1"] if scene.systemd_guest and not said else []
 
 
 def fd_keys(scene: Scene) -> list[str]:

@@ -99,6 +99,7 @@ class Log:
         self.files = max(1, files)
         self._bucket = Bucket(_LOG_RATE, _LOG_BURST, time.monotonic())
         self._skipped = 0
+        self._ended = True
         self._fd = -1
         self._size = 0
         self._open()
@@ -123,10 +124,15 @@ class Log:
             self._rotate()
         if self._fd < 0:
             return
+        self._ended = data.endswith(b"\n")
         try:
             self._size += os.write(self._fd, data)
         except OSError:
             return
+
+    def line(self, text: bytes, now: float) -> None:
+        """A message of its own, on a line of its own: a console's last one may lack its end."""
+        self.write(text if self._ended else b"\n" + text, now)
 
     def _rotate(self) -> None:
         if self._fd >= 0:
@@ -263,3 +269,50 @@ class Console:
             return
         except OSError:
             self.typed = b""
+
+
+class Messages:
+    """The guest's messages, one a datagram in the words of syslog; to the service, a console.
+
+    Nobody views it, and nothing is typed into it. As with a console, who sends too much waits.
+    """
+
+    typed = b""
+
+    def __init__(self, sock: int, log: Log | None) -> None:
+        self.master = sock
+        self.viewers: list[Viewer] = []
+        self.resume: float | None = None
+        self._log = log
+        self._bucket = Bucket(_OUTPUT_RATE, _OUTPUT_BURST, time.monotonic())
+
+    def events(self) -> int:
+        return select.POLLIN if self.resume is None else 0
+
+    def read(self, now: float) -> bool:
+        """Log what has come, as much as the bucket allows; False: there is nothing to view."""
+        while self._bucket.level(now) > 0:
+            try:
+                data = os.read(self.master, _READ)
+            except OSError:
+                return False
+            self._bucket.take(len(data) + 1)
+            if self._log is not None:
+                self._log.line(message(data) + b"\n", now)
+        self.resume = now + _PAUSE
+        return False
+
+    def flush(self) -> None:
+        """Nothing is typed here."""
+
+    def disconnect(self) -> None:
+        os.close(self.master)
+
+
+def message(datagram: bytes) -> bytes:
+    """One message without its priority, the number in angle brackets of RFC 3164, on one line."""
+    if datagram[:1] == b"<":
+        number, end, rest = datagram[1:6].partition(b">")
+        if end and number.isdigit():
+            datagram = rest + datagram[6:]
+    return datagram.strip(b"\n\0").replace(b"\n", b" ")

@@ -7,17 +7,15 @@ the plan made. What it must not need is the daemon: that may be away at any time
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import signal
 import time
 import zlib
 
 from . import protocol, syscalls
 from .disk import read_text, replace
 from .journal import undo, undo_records, write_journal
-from .lean import Socket, packet_pair, parse, receive_fds, stream, unparse
+from .lean import Socket, packet_pair, parse, receive_fds, signal, stream, unparse
 from .ops.cgroups import end_stragglers, kill_tree
 from .performer import Boot, Start, amended, describe, perform, perform_again
 from .protocol import Failed, ProtocolError
@@ -25,6 +23,7 @@ from .service import FEATURES, Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 VERSION = "0.1.0"
@@ -215,6 +214,8 @@ class Controller:
         self._init_fd = os.pidfd_open(self.init)
         self.service.watch(self._init_fd, self._init_ended)
         self.service.connect_consoles(boot.masters, self._settings.log)
+        if boot.messages >= 0:
+            self.service.hear(boot.messages)
         self._keys = boot.keys
         if boot.listener >= 0:
             self.service.listen(stream(boot.listener))
@@ -377,9 +378,8 @@ class Controller:
         self._kill_all()
         if left := self._undo():
             failure["left"] = left
-        with contextlib.suppress(OSError):
-            assert self.channel is not None
-            protocol.send(self.channel, {"failed": failure})
+        assert self.channel is not None
+        _try_to(protocol.send, self.channel, {"failed": failure})
 
     def _finish(self, status: dict[str, Any], error: dict[str, Any] | None) -> None:
         """The end of life: undo everything, leave exit.json, tell who listens."""
@@ -449,7 +449,12 @@ def _last_words(channel: Socket, error: BaseException) -> None:
         trace = trace.tb_next
     text = "\n".join(["virtlxc controller: internal error", *where, f"  {error!r}\n"])
     failure = Failed("controller", "", 0, "", f"internal error: {error!r}")
-    with contextlib.suppress(OSError):
-        os.write(2, text.encode())
-    with contextlib.suppress(OSError):
-        protocol.send(channel, {"failed": failure.to_json()})
+    _try_to(os.write, 2, text.encode())
+    _try_to(protocol.send, channel, {"failed": failure.to_json()})
+
+
+def _try_to(action: Callable[..., object], *args: object) -> None:
+    try:
+        action(*args)
+    except OSError:
+        return

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import zlib
 
 from . import protocol
 from .journal import undo, undo_records
-from .lean import Socket, parse, send_fds, unparse
+from .lean import Socket, parse, send_fds, signal, unparse
 from .ops.context import Context
 from .ops.process import die_with_parent
 from .perform import Conductor, quiet_signals
@@ -41,7 +40,9 @@ class Boot:
         last = first + data["masters"]
         self.keys: dict[str, int] = dict(zip(data["keys"], fds[:first], strict=True))
         self.masters = fds[first:last]
-        self.listener = fds[last] if data["listener"] else -1
+        others = iter(fds[last:])
+        self.listener = next(others) if data["listener"] else -1
+        self.messages = next(others) if data["messages"] else -1
 
 
 class Start:
@@ -169,10 +170,13 @@ def _tell_done(ctx: Context, report: Socket) -> None:
         "keys": list(kept),
         "masters": len(ctx.masters),
         "listener": ctx.listener is not None,
+        "messages": ctx.messages is not None,
     }
     fds = [*kept.values(), *ctx.masters]
     if ctx.listener is not None:
         fds.append(ctx.listener.fileno())
+    if ctx.messages is not None:
+        fds.append(ctx.messages.fileno())
     send_fds(report, unparse({"performed": data}), fds)
 
 

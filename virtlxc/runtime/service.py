@@ -12,7 +12,7 @@ import select
 import time
 
 from . import protocol
-from .console import Console, Log, Viewer
+from .console import Console, Log, Messages, Viewer
 from .lean import Socket, accept, parse
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ class Service:
         self.consoles: list[Console] = []
         self._poll = select.poll()
         self._clients: dict[int, Client] = {}
-        self._masters: dict[int, Console] = {}
+        self._masters: dict[int, Console | Messages] = {}
         self._listener: Socket | None = None
         self._watched: dict[int, Callable[[], None]] = {}
 
@@ -87,6 +87,12 @@ class Service:
             console.connect(master)
             self._masters[master] = console
             self._poll.register(master, console.events())
+
+    def hear(self, messages: int) -> None:
+        """Log what arrives on a datagram socket until the boot is over, like a console's words."""
+        hearing = Messages(messages, self.consoles[0].log)
+        self._masters[messages] = hearing
+        self._poll.register(messages, hearing.events())
 
     def disconnect_consoles(self) -> None:
         """Take the last words of a boot that is over, and close its masters."""
@@ -130,7 +136,7 @@ class Service:
             ends.append(deadline)
         return max(0.0, min(ends) - time.monotonic()) * 1000 + 1 if ends else None
 
-    def _console_event(self, console: Console, event: int) -> None:
+    def _console_event(self, console: Console | Messages, event: int) -> None:
         if event & select.POLLOUT:
             console.flush()
         if event & (select.POLLIN | _HANGUP):
@@ -138,19 +144,19 @@ class Service:
         else:
             self._rearm(console)
 
-    def _take(self, console: Console) -> None:
+    def _take(self, console: Console | Messages) -> None:
         if console.read(time.monotonic()):
             self._pump(console)
         self._rearm(console)
 
-    def _pump(self, console: Console) -> None:
+    def _pump(self, console: Console | Messages) -> None:
         for viewer in list(console.viewers):
             if viewer.pump():
                 self._arm_viewer(viewer)
             else:
                 self._drop(viewer.sock.fileno())
 
-    def _rearm(self, console: Console) -> None:
+    def _rearm(self, console: Console | Messages) -> None:
         events = console.events()
         if events:
             self._poll.register(console.master, events)

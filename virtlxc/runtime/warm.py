@@ -92,7 +92,7 @@ def _rehearse() -> None:
     master.setblocking(False)
     performed = {
         "init": os.getpid(), "stage": 0, "title": ["virtlxc", "spawner"], "keys": [],
-        "masters": 1, "listener": False,
+        "masters": 1, "listener": False, "messages": False,
     }  # fmt: skip
     lean.send_fds(performer, lean.unparse({"performed": performed}), [master.fileno()])
     controller.adopt(controller.await_performer(report))

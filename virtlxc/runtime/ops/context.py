@@ -43,6 +43,7 @@ class Context:
         self.channel: Socket | None = None
         self.report: Socket | None = None
         self.listener: Socket | None = None
+        self.messages: Socket | None = None
         self.enter: Callable[[Context, str], None] | None = None
         self.phase = 0
         self.stage_fd = -1

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import _socket
 import os
-import signal
 
 from .. import syscalls
 from ..disk import put
 from ..journal import undo_records, write_journal
-from ..lean import Socket, packet_pair
+from ..lean import Socket, packet_pair, signal
 from ..protocol import resolve
 from .context import Context, StepError
 
@@ -30,6 +29,20 @@ def listen(ctx: Context, *, path: str, mode: int = 0o600) -> None:
     listener.listen(16)
     listener.setblocking(False)
     ctx.listener = listener
+
+
+def log_socket(ctx: Context, *, key: str, path: str, uid: int = 0, gid: int = 0) -> None:
+    """Controller: a datagram socket at ``path`` below ``key``, for messages to the domain's log.
+
+    Folders on the way exist, and nobody inside has been there. The kernel closes it with the
+    controller, and takes the file with the mount.
+    """
+    messages = Socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+    place = f"/proc/self/fd/{ctx.key(key)}/{path}"
+    messages.bind(place)
+    os.chown(place, uid, gid)
+    messages.setblocking(False)
+    ctx.messages = messages
 
 
 def journal(ctx: Context, *, path: str) -> None:
