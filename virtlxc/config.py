@@ -27,6 +27,10 @@ class Config:
     start_timeout: int = 60
     """Seconds after which a start that does not come to its end is given up."""
 
+    shutdown_timeout: int = 90
+    """Seconds that containers have to end by themselves when the host does; then they are
+    destroyed."""
+
     socket_group: str = "virtlxc"
     """The group that may write to the read-write socket; its members are root."""
 
@@ -105,10 +109,14 @@ def _checked(path: str, name: str, value: object, default: object) -> object:
         raise _bad(path, f"{name} must be {_TYPE_NAMES[type(default)]}, not {value!r}")
     if isinstance(value, int) and not isinstance(value, bool) and value <= 0:
         raise _bad(path, f"{name} must be positive, not {value}")
+    if isinstance(value, int) and value > _MOST.get(name, value):
+        raise _bad(path, f"{name} must be at most {_MOST[name]}, not {value}")
     return value
 
 
 _CHOICES = {"auth_unix_rw": ("auto", "none", "polkit")}
+# virtlxc-guests.service is given up after 300 seconds.
+_MOST = {"shutdown_timeout": 270}
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a string"}
 
 

@@ -63,6 +63,19 @@ def main(paths: Paths) -> int:
     return 0
 
 
+def stop_guests(paths: Paths, seconds: float) -> list[str]:
+    """Ends every domain in the place of a daemon that does not run; see Driver.stop_guests."""
+    _check_root()
+    config = load_config(paths.config)
+    with _only_one(paths):
+        driver = Driver(paths, config)
+        driver.start(boot=False)
+        try:
+            return driver.stop_guests(seconds)
+        finally:
+            driver.stop()
+
+
 class OneLine(logging.Formatter):
     """A message is one line without control characters, whatever names it quotes.
 

@@ -165,12 +165,18 @@ def _environment(paths: Paths) -> dict[str, str]:
     }
     if paths.root != "/":
         environment["VIRTLXC_ROOT"] = paths.root
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    if not package.endswith(("site-packages", "dist-packages")):
-        environment["PYTHONPATH"] = package
+    environment |= code_environment()
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return environment
+
+
+def code_environment() -> dict[str, str]:
+    """What our interpreter must be told so that it finds this very code."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if package.endswith(("site-packages", "dist-packages")):
+        return {}
+    return {"PYTHONPATH": package}
 
 
 def group_name(instance: str) -> str:

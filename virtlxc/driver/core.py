@@ -37,6 +37,9 @@ class Core:
     host: HostView
     networks: Networks
 
+    host_ends = False
+    """While everything is being stopped: what ends is not started again."""
+
     def __init__(self, paths: Paths, config: Config) -> None:
         self.paths = paths
         self.config = config

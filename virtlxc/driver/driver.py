@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 
 from virtlxc.config import Config
-from virtlxc.driver import endings, reconnect
+from virtlxc.driver import endings, hostend, reconnect
+from virtlxc.driver.autostart import Autostart
 from virtlxc.driver.core import Core, log
 from virtlxc.driver.domains import Domains
 from virtlxc.driver.hostview import HostView
@@ -43,14 +44,16 @@ class Driver:
         core.spawning = Spawning()
         core.restarts = Restarts(lambda entry: endings.due(core, entry))
         self.machines = Machines(core)
+        self._autostart = Autostart(core)
         self.host = Node(core.host)
         self.domains = Domains(core)
         self.images = Images(paths, self.domains, self.networks, self._taken_ids)
 
-    def start(self) -> None:
+    def start(self, *, boot: bool = True) -> None:
         """Takes over what runs, loads the definitions, starts what is marked for autostart.
 
-        Autostart goes on in the background: callers are served meanwhile.
+        Autostart goes on in the background: callers are served meanwhile. ``boot``: there is none
+        without.
         """
         core = self._core
         core.store.prepare()
@@ -65,17 +68,30 @@ class Driver:
         self.pools.load()
         self.images.load()
         log.debug("kernel %s, cgroups %s", core.host.facts.kernel, core.host.facts.cgroup.layout)
-        threading.Thread(target=self._autostart, name="autostart", daemon=True).start()
+        if boot:
+            threading.Thread(target=self._boot, name="autostart", daemon=True).start()
 
-    def _autostart(self) -> None:
-        try:
-            self.networks.autostart_all()
-            reconnect.autostart(self._core)
-        except Exception:
-            log.exception("autostart failed")
+    def _boot(self) -> None:
+        for part in (self.networks.autostart_all, self._autostart.boot):
+            try:
+                part()
+            except Exception:
+                log.exception("autostart failed")
+
+    def start_guests(self) -> list[str]:
+        """Waits for the autostart of this boot, or does it again behind :meth:`stop_guests`.
+
+        A sentence for each domain that does not start.
+        """
+        return self._autostart.again()
+
+    def stop_guests(self, seconds: float) -> list[str]:
+        """Has every domain end, by force after ``seconds``; a sentence for each of those."""
+        return hostend.stop_all(self._core, seconds or self.config.shutdown_timeout)
 
     def stop(self) -> None:
         """Lets go of everything; containers keep running."""
+        self._autostart.close()
         self._core.restarts.close()
         self._core.monitor.close()
         self.machines.close()

@@ -67,14 +67,15 @@ def ended(core: Core, entry: Entry, ticket: Ticket, *, destroying: bool = False)
     clean(core, view)
     entry.owner = None
     stopped = view.stopped(ending.reason, ending.status, ending.state)
-    keeps = ending.action == exits.RESTART or ending.state == State.CRASHED
+    restarts = ending.action == exits.RESTART and not core.host_ends
+    keeps = restarts or ending.state == State.CRASHED
     if keeps:
         stopped = replace(stopped, waiting=view.live)
         _save_waiting(core, stopped)
     log.info("domain '%s' ended: %s", view.name, ending.status)
     core.registry.publish(entry, stopped)
     core.tell(replace(view, run=None), Event.STOPPED, ending.detail)
-    if ending.action != exits.RESTART:
+    if not restarts:
         return
     if ending.crashed:
         _restart_later(core, entry, ending.uptime)

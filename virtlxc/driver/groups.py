@@ -73,6 +73,19 @@ def frozen(group: Group) -> bool:
     return "frozen 1" in (read(group, "cgroup.events") or "")
 
 
+def programs(group: Group) -> list[str]:
+    """The names of the processes in the group and below, each once, in the order of their pids."""
+    pids: set[int] = set()
+    for folder, _, _ in os.walk(group.mount + group.path):
+        with contextlib.suppress(OSError), open(f"{folder}/cgroup.procs") as text:
+            pids.update(int(line) for line in text)
+    names: dict[str, None] = {}
+    for pid in sorted(pids):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as text:
+            names[text.read().rstrip("\n")] = None
+    return list(names)
+
+
 def read(group: Group, file: str) -> str | None:
     """The content of a file of the group; None when the kernel does not have it."""
     try:
@@ -102,6 +115,26 @@ def write(group: Group, file: str, value: str) -> None:
         put(f"{group.mount}{group.path}/{file}", value)
     except OSError as error:
         raise _refused(f"set {file} to {value}", group, file, error) from None
+
+
+def write_cpuset_v1(group: Group, file: str, value: str) -> None:
+    """Sets the processors or nodes of a cpuset of v1 and of all groups below it.
+
+    There a group may have nothing that its parent has not: first all get old and new together,
+    from the top, then the new alone, from below.
+    """
+    folders = [Group(mount=group.mount, path=path) for path in _tree(group)]
+    for folder in folders:
+        write(folder, file, f"{read(folder, file) or value},{value}")
+    for folder in reversed(folders):
+        write(folder, file, value)
+
+
+def _tree(group: Group) -> list[str]:
+    """The paths of a group and all below it, parents first."""
+    return [
+        folder.removeprefix(group.mount) for folder, _, _ in os.walk(group.mount + group.path)
+    ]
 
 
 def _refused(step: str, group: Group, file: str, error: OSError) -> VirtlxcError:

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from virtlxc import model
-from virtlxc.driver import changing, controllers, endings, files, live, steps
+from virtlxc.driver import changing, controllers, endings, live, steps
 from virtlxc.driver.core import Core, log
 from virtlxc.driver.domain import Entry, Process, Run, View
 from virtlxc.driver.killing import kill_run
 from virtlxc.driver.processes import alive, open_pidfd, readable
-from virtlxc.driver.starting import Wish, start_definition
 from virtlxc.errors import VirtlxcError
 from virtlxc.runtime import protocol
 
-_AT_ONCE = 4
 _KILL_SECONDS = 5.0
 
 
@@ -130,25 +127,3 @@ def _abandon(core: Core, uuid: str) -> None:
                 os.close(pidfd)
     steps.replay(folder, uuid)
     core.store.remove_run(uuid)
-
-
-def autostart(core: Core) -> None:
-    """Starts what is marked for it, once in a boot of the host, a few domains at a time."""
-    if not files.first_time(f"{core.paths.run}/autostarted", protocol.boot_id()):
-        return
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="autostart") as pool:
-        for entry in core.registry.entries():
-            if entry.view.autostart:
-                pool.submit(_autostart_one, core, entry)
-
-
-def _autostart_one(core: Core, entry: Entry) -> None:
-    try:
-        with entry.job.hold("start", entry.view.name) as ticket:
-            view = entry.view
-            if core.registry.holds(entry) and view.config and not view.active and not view.waiting:
-                start_definition(core, entry, ticket, view.config, Wish(), view.warnings)
-    except VirtlxcError as error:
-        log.error("autostart: %s", error.message)
-    except Exception:
-        log.exception("autostart of domain '%s' failed", entry.view.name)

@@ -70,6 +70,18 @@ class Store(DefinitionFiles):
         """What the controller wrote when its domain ended; None: it never did."""
         return read_json(f"{self._paths.domain_run(uuid)}/exit.json")
 
+    def note_all_stopped(self) -> None:
+        """Remembers, for this boot of the host, that everything was stopped on purpose."""
+        files.replace(f"{self._paths.run}/all-stopped", b"")
+
+    def were_all_stopped(self) -> bool:
+        """Whether that is so; it is forgotten then."""
+        try:
+            os.unlink(f"{self._paths.run}/all-stopped")
+        except OSError:
+            return False
+        return True
+
     def make_run(self, uuid: str) -> str:
         """Makes the folder of live state, empty; gives its path."""
         folder = self._paths.domain_run(uuid)

@@ -57,7 +57,10 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("service", "daemon"),
     )),
     ("Inventories", "inventory", (("inventory", "apply check diff import"),)),
-    ("Virtlxc itself", "virtlxc", (("shell", "cd connect echo exit help pwd quit"),)),
+    ("Virtlxc itself", "virtlxc", (
+        ("shell", "cd connect echo exit help pwd quit"),
+        ("units", "guests-start guests-stop install-units remove-units"),
+    )),
 )  # fmt: skip
 
 # Not for people: completion scripts call them, and commands on other hosts through ssh.

@@ -76,6 +76,16 @@ def network_start(call: Call, net: NamedRef, flags: int) -> list[str]:
     return list(call.driver.networks.start(net))
 
 
+@handles("GUESTS_START", program=OWN, flags=0)
+def guests_start(call: Call, flags: int) -> list[str]:
+    return call.driver.start_guests()
+
+
+@handles("GUESTS_STOP", program=OWN, flags=0)
+def guests_stop(call: Call, seconds: int, flags: int) -> list[str]:
+    return call.driver.stop_guests(seconds)
+
+
 # Templates
 
 

@@ -13,6 +13,8 @@ daemon, and the reverse.
 - LOGS: a negative ``offset`` counts from the end; ``next`` is where to go on.
 - NEW and DELETE: ``options`` are typed parameters named like the command's options.
 - SHUTDOWN and REBOOT say ``how`` init was asked.
+- GUESTS_START waits for the end of the autostart, GUESTS_STOP for that of every domain; 0
+  ``seconds`` is as configured. Messages are about those that did not.
 - CONSOLE_RESIZE: ``dev_name`` null is the first console.
 """
 
@@ -42,4 +44,6 @@ ROWS = (
     (14, "EXEC_CLOSE", "handle: uint", "", ""),
     (15, "VERSION", "", "version: string, pid: int, root: string", "ro"),
     (16, "NETWORK_START", "net: network, flags: uint", "warnings: string<1024>", ""),
+    (17, "GUESTS_START", "flags: uint", "messages: string<65536>", ""),
+    (18, "GUESTS_STOP", "seconds: uint, flags: uint", "messages: string<65536>", ""),
 )
