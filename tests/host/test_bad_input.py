@@ -1,58 +1,21 @@
-"""Bad input: one error that names the object, the step, the cause and the mend; nothing changes.
+"""Bad definitions: one error that names the object, the step, the cause and the mend.
 
-Each row has the exact words that the command prints. ``{root}`` stands for the instance's root.
+Nothing changes. Each row has the exact words that the command prints. ``{root}`` stands for the
+instance's root.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from tests import rootfs
 from tests.harness import Instance, wait_for
-from tests.namespaces import Result
+from tests.host.badlab import CARD, IDMAP, OTHER, TAKEN, document, furnish, refuse
 
 pytestmark = pytest.mark.host
-
-TAKEN = "11111111-1111-1111-1111-111111111111"
-OTHER = "22222222-2222-2222-2222-222222222222"
-IDMAP = (
-    "<idmap><uid start='{first}' target='100000' count='10'/>{more}"
-    "<gid start='0' target='100000' count='10'/></idmap>"
-)
-CARD = "<interface type='{type}'><mac address='{mac}'/><source {type}='{source}'/></interface>"
-
-
-def document(
-    *,
-    name: str = "bad",
-    uuid: str = "",
-    memory: str = "<memory unit='MiB'>64</memory>",
-    init: str = "<init>/sbin/init</init>",
-    more: str = "",
-    root: str = "{root}/rootfs",
-    devices: str = "",
-) -> str:
-    """A good definition, but for what a row makes bad."""
-    identity = f"<uuid>{uuid}</uuid>" if uuid else ""
-    return f"""<domain type='lxc'>
-  <name>{name}</name>{identity}
-  {memory}
-  <os><type>exe</type>{init}</os>
-  {more}
-  <features><privnet/></features>
-  <devices>
-    <filesystem type='mount'><source dir='{root}'/><target dir='/'/></filesystem>
-    {devices}
-    <console type='pty'/>
-  </devices>
-</domain>
-"""
-
 
 UNITS = (
     "(allowed: a whole number that is not negative, with one of the units b, bytes, K, KB, KiB, M,"
@@ -220,57 +183,10 @@ START = {
 def instance() -> Iterator[Instance]:
     made = Instance()
     try:
-        _furnish(made)
+        furnish(made)
         yield made
     finally:
         made.close()
-
-
-def _furnish(made: Instance) -> None:
-    root = made.busybox("rootfs")
-    rootfs.script(root, "/flat", "#!/bin/sh\n")
-    (root / "flat").chmod(0o644)
-    rootfs.script(root, "/lost", "#!/no/such/shell\n")
-    rootfs.script(root, "/junk", "neither here nor there")
-    (root / "outside").symlink_to("/../../../../../../bin/bash")
-    (made.root / "foreign").mkdir()
-    os.chown(made.root / "foreign", 5000, 5000)
-    for name in ("dev", "proc", "sys"):
-        hostile = rootfs.make_busybox(made.root / f"hostile-{name}")
-        shutil.rmtree(hostile / name)
-        (hostile / name).symlink_to("/etc")
-    made.bridge("br0")
-    card = CARD.format(type="bridge", mac="52:54:00:00:00:77", source="br0")
-    text = document(name="taken", uuid=TAKEN, devices=card).format(root=made.root)
-    made.define(text)
-    made.virtlxc("start", "taken").ok()
-
-
-def everything(instance: Instance) -> dict[str, object]:
-    """All that a refused command could have changed, on disk and in the kernel."""
-    files = {
-        str(path): (path.lstat().st_mtime_ns, path.lstat().st_size)
-        for folder in ("etc", "run", "var/lib")
-        for path in sorted((instance.root / folder).rglob("*"))
-        # A command locks this, and connects.
-        if path.is_file()
-    }
-    return {
-        "files": files,
-        "cgroups": instance.cgroups(),
-        "links": sorted(instance.links()),
-        "mounts": instance.spaces.mounts_below(instance.root),
-        "domains": instance.domains("--all"),
-    }
-
-
-def refuse(instance: Instance, run: Callable[[], Result]) -> str:
-    """The standard error of a command that must fail and change nothing."""
-    before = everything(instance)
-    result = run()
-    assert (result.code, result.stdout.strip()) == (1, ""), str(result)
-    wait_for("no change", lambda: everything(instance) == before, 1.0)
-    return result.stderr.lstrip("\n")
 
 
 @pytest.mark.parametrize("what", list(DEFINE))
@@ -352,182 +268,3 @@ def test_an_init_that_exits_at_once_has_been_started(instance: Instance) -> None
 def test_a_domain_that_is_not_there(instance: Instance) -> None:
     said = refuse(instance, lambda: instance.virtlxc("start", "nobody"))
     assert said == "error: failed to get domain 'nobody'\n"
-
-
-# --- what a host lacks
-
-
-@pytest.fixture
-def still() -> Iterator[Instance]:
-    """An instance of a test's own, without a daemon yet."""
-    made = Instance(start=False)
-    yield made
-    made.close()
-
-
-def test_no_dnsmasq(still: Instance) -> None:
-    dnsmasq = shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin")
-    assert dnsmasq is not None
-    still.run("mount", "--bind", "/dev/null", str(Path(dnsmasq).resolve())).ok()
-    still.start_daemon()
-    still.busybox("rootfs")
-    card = CARD.format(type="network", mac="52:54:00:00:00:01", source="default")
-    still.define(document(devices=card).replace("{root}", str(still.root)))
-    cause = (
-        "there is no program 'dnsmasq' (install it: apt install dnsmasq-base, dnf install dnsmasq,"
-        " zypper install dnsmasq, apk add dnsmasq)\n"
-    )
-    said = refuse(still, lambda: still.virtlxc("net-start", "default"))
-    assert said == (
-        "error: Failed to start network default\n"
-        f"error: cannot start network 'default': DHCP and DNS: {cause}"
-    )
-    said = refuse(still, lambda: still.virtlxc("start", "bad"))
-    assert said == (
-        "error: Failed to start domain 'bad'\n"
-        "error: cannot start domain 'bad': attach its interfaces: cannot start network 'default':"
-        f" DHCP and DNS: {cause}"
-    )
-
-
-def test_no_free_subnet(still: Instance) -> None:
-    still.bridge("all0")
-    for net in ("192.168.0.0/16", "10.0.0.0/8", "172.16.0.0/12"):
-        still.run("ip", "route", "add", net, "dev", "all0").ok()
-    still.start_daemon()
-    said = refuse(still, lambda: still.virtlxc("net-start", "default"))
-    assert said == (
-        "error: failed to get network 'default'\n"
-        "error: Network not found: no network with matching name 'default'; none could be made: no"
-        " free subnet for a new network: 192.168.122-254.0/24, 10.122-254.122.0/24 and"
-        " 172.16-31.122.0/24 are all taken by the route to 192.168.0.0/16 by interface 'all0', the"
-        " route to 10.0.0.0/8 by interface 'all0', the route to 172.16.0.0/12 by interface 'all0'"
-        " (define the network with an <ip> of its own)\n"
-    )
-
-
-class Hidden(Instance):
-    """Its folder of live state is a mount that only its own namespace has."""
-
-    def _daemon_answers(self) -> bool:
-        return self.run("test", "-S", self.paths.socket).code == 0
-
-
-def test_no_space_for_live_state() -> None:
-    still = Hidden(start=False)
-    run = still.paths.run
-    Path(run).mkdir(parents=True)
-    try:
-        still.run("mount", "-t", "tmpfs", "-o", "size=256k", "none", run).ok()
-        still.start_daemon()
-        still.busybox("rootfs")
-        still.define(document().replace("{root}", str(still.root)))
-        still.run("dd", "if=/dev/zero", f"of={run}/fill", "bs=4k").failed()
-        before = still.run("ls", "-AR", run).ok()
-        said = still.virtlxc("start", "bad").failed().lstrip("\n")
-        (uuid,) = still.virtlxc("domuuid", "bad").ok().split()
-        assert said == (
-            "error: Failed to start domain 'bad'\n"
-            f"error: cannot start domain 'bad': write {run}/{uuid}/starting.json: No space left on"
-            " device (free some space on its filesystem; nothing was changed)\n"
-        )
-        assert still.run("ls", "-AR", run).ok() == before
-        assert still.cgroups() == []
-        still.run("rm", f"{run}/fill").ok()
-        still.virtlxc("start", "bad").ok()
-        still.virtlxc("destroy", "bad").ok()
-        still.stop_daemon()
-    finally:
-        still.run("umount", "-l", run)
-        still.close()
-
-
-def test_a_socket_that_another_daemon_has(still: Instance) -> None:
-    """Another program answers at the socket's path: not our lock, but somebody's daemon."""
-    still.start_daemon()
-    other = Instance(start=False)
-    try:
-        folder = Path(other.paths.run)
-        folder.mkdir(parents=True)
-        (folder / "virtlxc-sock").symlink_to(still.paths.socket)
-        result = other.virtlxc("daemon")
-        title = " ".join(
-            ("virtlxc", "daemon", "--root", str(still.root))
-        )
-        assert result.code == 1
-        assert result.stderr.splitlines()[-1] == (
-            f"error: cannot listen at {other.paths.socket}: process {still.daemon_pid} ({title})"
-            " answers there (stop it, or use another --root)"
-        )
-        assert still.domains() == []
-        # The same root twice: the lock tells.
-        said = refuse(still, lambda: still.virtlxc("daemon"))
-        assert said == (
-            f"error: cannot run the daemon: process {still.daemon_pid} is the daemon of"
-            f" {still.root} already (use it, stop it, or give another --root)\n"
-        )
-    finally:
-        other.close()
-
-
-# --- new
-
-
-NEW = {
-    "a name in use": (
-        ("taken",),
-        "Failed to make domain 'taken'\nerror: cannot make 'taken': there is a domain of that name"
-        " (choose another, or remove that one: virtlxc delete, or undefine)",
-    ),
-    "a forbidden name": (
-        ("b/x",),
-        "Failed to make domain 'b/x'\nerror: cannot make 'b/x': a name has 1 to 200 bytes, no '/'"
-        " and no leading '.'",
-    ),
-    "no such template": (
-        ("box", "--template", "none"),
-        "Failed to make domain 'box'\nerror: there is no template 'none' (there is: busybox)",
-    ),
-    "no such network": (
-        ("box", "--network", "lab"),
-        "Failed to make domain 'box'\nerror: cannot make 'box': there is no network 'lab' (there"
-        " is: default)",
-    ),
-    "multicast MAC": (
-        ("box", "--mac", "01:00:5e:00:00:01"),
-        "Failed to make domain 'box'\nerror: cannot make 'box': 01:00:5e:00:00:01 is a multicast"
-        " address (the second digit must be even)",
-    ),
-    "negative memory": (
-        ("box", "--memory", "-3"),
-        "'-3' is not a size; write for example 512M or 2G",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("what", list(NEW))
-def test_new_refuses(instance: Instance, what: str) -> None:
-    arguments, words = NEW[what]
-    template = () if "--template" in arguments else ("--template", "busybox")
-    said = refuse(instance, lambda: instance.virtlxc("new", *arguments, *template))
-    assert said == f"error: {words}\n"
-
-
-def test_new_on_a_full_disk(still: Instance) -> None:
-    still.start_daemon()
-    guests = f"{still.paths.lib}/guests"
-    still.run("mkdir", "-p", guests).ok()
-    still.run("mount", "-t", "tmpfs", "-o", "size=600k", "none", guests).ok()
-    try:
-        said = still.virtlxc("new", "box", "--template", "busybox").failed().lstrip("\n")
-        assert said == (
-            "error: Failed to make domain 'box'\n"
-            f"error: cannot make 'box': write {guests}/box: No space left on device (free some"
-            " space on its filesystem; nothing was changed)\n"
-        )
-        assert still.run("ls", "-A", guests).ok() == ""
-        assert still.domains("--all") == []
-    finally:
-        still.run("umount", guests).ok()
-    still.virtlxc("new", "box", "--template", "busybox").ok()
-    still.virtlxc("delete", "box").ok()

@@ -1,0 +1,127 @@
+"""What a host lacks: one error that names it, and how to mend it; nothing changes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Instance
+from tests.host.badlab import CARD, document, refuse
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture
+def still() -> Iterator[Instance]:
+    """An instance of a test's own, without a daemon yet."""
+    made = Instance(start=False)
+    yield made
+    made.close()
+
+
+def test_no_dnsmasq(still: Instance) -> None:
+    dnsmasq = shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin")
+    assert dnsmasq is not None
+    still.run("mount", "--bind", "/dev/null", str(Path(dnsmasq).resolve())).ok()
+    still.start_daemon()
+    still.busybox("rootfs")
+    card = CARD.format(type="network", mac="52:54:00:00:00:01", source="default")
+    still.define(document(devices=card).replace("{root}", str(still.root)))
+    cause = (
+        "there is no program 'dnsmasq' (install it: apt install dnsmasq-base, dnf install dnsmasq,"
+        " zypper install dnsmasq, apk add dnsmasq)\n"
+    )
+    said = refuse(still, lambda: still.virtlxc("net-start", "default"))
+    assert said == (
+        "error: Failed to start network default\n"
+        f"error: cannot start network 'default': DHCP and DNS: {cause}"
+    )
+    said = refuse(still, lambda: still.virtlxc("start", "bad"))
+    assert said == (
+        "error: Failed to start domain 'bad'\n"
+        "error: cannot start domain 'bad': attach its interfaces: cannot start network 'default':"
+        f" DHCP and DNS: {cause}"
+    )
+
+
+def test_no_free_subnet(still: Instance) -> None:
+    still.bridge("all0")
+    for net in ("192.168.0.0/16", "10.0.0.0/8", "172.16.0.0/12"):
+        still.run("ip", "route", "add", net, "dev", "all0").ok()
+    still.start_daemon()
+    said = refuse(still, lambda: still.virtlxc("net-start", "default"))
+    assert said == (
+        "error: failed to get network 'default'\n"
+        "error: Network not found: no network with matching name 'default'; none could be made: no"
+        " free subnet for a new network: 192.168.122-254.0/24, 10.122-254.122.0/24 and"
+        " 172.16-31.122.0/24 are all taken by the route to 192.168.0.0/16 by interface 'all0', the"
+        " route to 10.0.0.0/8 by interface 'all0', the route to 172.16.0.0/12 by interface 'all0'"
+        " (define the network with an <ip> of its own)\n"
+    )
+
+
+class Hidden(Instance):
+    """Its folder of live state is a mount that only its own namespace has."""
+
+    def _daemon_answers(self) -> bool:
+        return self.run("test", "-S", self.paths.socket).code == 0
+
+
+def test_no_space_for_live_state() -> None:
+    still = Hidden(start=False)
+    run = still.paths.run
+    Path(run).mkdir(parents=True)
+    try:
+        still.run("mount", "-t", "tmpfs", "-o", "size=256k", "none", run).ok()
+        still.start_daemon()
+        still.busybox("rootfs")
+        still.define(document().replace("{root}", str(still.root)))
+        still.run("dd", "if=/dev/zero", f"of={run}/fill", "bs=4k").failed()
+        before = still.run("ls", "-AR", run).ok()
+        said = still.virtlxc("start", "bad").failed().lstrip("\n")
+        (uuid,) = still.virtlxc("domuuid", "bad").ok().split()
+        assert said == (
+            "error: Failed to start domain 'bad'\n"
+            f"error: cannot start domain 'bad': write {run}/{uuid}/starting.json: No space left on"
+            " device (free some space on its filesystem; nothing was changed)\n"
+        )
+        assert still.run("ls", "-AR", run).ok() == before
+        assert still.cgroups() == []
+        still.run("rm", f"{run}/fill").ok()
+        still.virtlxc("start", "bad").ok()
+        still.virtlxc("destroy", "bad").ok()
+        still.stop_daemon()
+    finally:
+        still.run("umount", "-l", run)
+        still.close()
+
+
+def test_a_socket_that_another_daemon_has(still: Instance) -> None:
+    """Another program answers at the socket's path: not our lock, but somebody's daemon."""
+    still.start_daemon()
+    other = Instance(start=False)
+    try:
+        folder = Path(other.paths.run)
+        folder.mkdir(parents=True)
+        (folder / "virtlxc-sock").symlink_to(still.paths.socket)
+        result = other.virtlxc("daemon")
+        title = " ".join(
+            ("virtlxc", "daemon", "--root", str(still.root))
+        )
+        assert result.code == 1
+        assert result.stderr.splitlines()[-1] == (
+            f"error: cannot listen at {other.paths.socket}: process {still.daemon_pid} ({title})"
+            " answers there (stop it, or use another --root)"
+        )
+        assert still.domains() == []
+        # The same root twice: the lock tells.
+        said = refuse(still, lambda: still.virtlxc("daemon"))
+        assert said == (
+            f"error: cannot run the daemon: process {still.daemon_pid} is the daemon of"
+            f" {still.root} already (use it, stop it, or give another --root)\n"
+        )
+    finally:
+        other.close()
