@@ -12,11 +12,10 @@ Answers {"done": {}} or {"failed": ...}; what was done before a failure is the c
 from __future__ import annotations
 
 import os
-import signal
 
 from . import protocol, syscalls
 from .enter import differs, pid_of
-from .lean import Socket
+from .lean import Socket, signal
 from .ops.context import Context, StepError
 from .ops.identity import become
 from .ops.process import die_with_parent

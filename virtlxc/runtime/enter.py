@@ -16,13 +16,12 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import signal
 import stat
 import struct
 
 from . import protocol, syscalls
 from .disk import put
-from .lean import Socket
+from .lean import Socket, signal
 from .ops.context import StepError
 from .ops.identity import become, enter_folder, reduce_bounding, run
 from .ops.trees import lookup

@@ -7,8 +7,8 @@ linux/veth.h.
 
 from __future__ import annotations
 
+import _socket
 import os
-import socket
 import struct
 
 from . import lean
@@ -90,7 +90,7 @@ def _mac(mac: str) -> bytes:
 
 
 def _link_body(
-    index: int = 0, flags: int = 0, mask: int = 0, family: int = socket.AF_UNSPEC
+    index: int = 0, flags: int = 0, mask: int = 0, family: int = _socket.AF_UNSPEC
 ) -> bytes:
     return _IFINFO.pack(family, 0, index, flags, mask)
 
@@ -131,7 +131,7 @@ def veth_request(
         quiet = attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([IN6_ADDR_GEN_MODE_NONE]))
         settings += _u32(IFLA_MASTER, master)
         if ipv6:
-            family = attribute(socket.AF_INET6 | _NESTED, quiet)
+            family = attribute(_socket.AF_INET6 | _NESTED, quiet)
             settings += attribute(IFLA_AF_SPEC | _NESTED, family)
     return create + message(RTM_SETLINK, _SET, settings)
 
@@ -162,7 +162,7 @@ def macvlan_request(
 
 def isolate_request(index: int) -> bytes:
     """Bridge port ``index`` exchanges no frames with other isolated ports."""
-    body = _link_body(index, family=socket.AF_BRIDGE)
+    body = _link_body(index, family=_socket.AF_BRIDGE)
     flag = attribute(IFLA_BRPORT_ISOLATED, b"\1")
     return message(RTM_SETLINK, _SET, body + attribute(IFLA_PROTINFO | _NESTED, flag))
 
@@ -214,15 +214,15 @@ def delete_request(index: int) -> bytes:
 
 
 def _packed(address: str) -> tuple[int, bytes]:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return family, socket.inet_pton(family, address)
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    return family, _socket.inet_pton(family, address)
 
 
 def address_request(index: int, address: str, prefix: int, peer: str | None = None) -> bytes:
     """IFA_LOCAL is the own address, IFA_ADDRESS the peer's on a point-to-point link."""
     family, local = _packed(address)
     remote = _packed(peer)[1] if peer else local
-    flags = IFA_F_NODAD if family == socket.AF_INET6 else 0
+    flags = IFA_F_NODAD if family == _socket.AF_INET6 else 0
     body = struct.pack("=BBBBI", family, prefix, flags, RT_SCOPE_UNIVERSE, index)
     body += attribute(IFA_LOCAL, local) + attribute(IFA_ADDRESS, remote)
     return message(RTM_NEWADDR, _NEW, body)
@@ -236,7 +236,7 @@ def route_request(
     metric: int | None = None,
 ) -> bytes:
     family, destination = _packed(address)
-    scope = RT_SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else RT_SCOPE_LINK
+    scope = RT_SCOPE_UNIVERSE if gateway or family == _socket.AF_INET6 else RT_SCOPE_LINK
     body = struct.pack(
         "=BBBBBBBBI", family, prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0
     )

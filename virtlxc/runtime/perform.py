@@ -12,10 +12,9 @@ from __future__ import annotations
 import _socket
 import os
 import select
-import signal
 
 from . import syscalls
-from .lean import Socket, parse, receive_fds, send_fds, unparse
+from .lean import Socket, parse, receive_fds, send_fds, signal, unparse
 from .ops import OPS
 from .ops.context import Context, StepError
 from .ops.process import die_with_parent

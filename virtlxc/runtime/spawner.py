@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 
 from . import change, controller, enter, lean, protocol, syscalls
+from .lean import signal
 from .protocol import Failed
 from .warm import warm_up
 

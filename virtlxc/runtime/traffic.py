@@ -5,7 +5,7 @@ Sources: linux/rtnetlink.h, linux/pkt_sched.h, linux/pkt_cls.h; tc-htb(8), tc-bp
 
 from __future__ import annotations
 
-import socket
+import _socket
 import struct
 
 from .netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, attribute, message
@@ -62,7 +62,7 @@ def _request(
 
 
 def _tcmsg(index: int, handle: int, parent: int, info: int = 0) -> bytes:
-    return struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, handle, parent, info)
+    return struct.pack("=BxxxiIII", _socket.AF_UNSPEC, index, handle, parent, info)
 
 
 def no_root_request(index: int) -> bytes:
@@ -111,6 +111,6 @@ def classifier_request(index: int, program_fd: int) -> bytes:
     options = attribute(_TCA_BPF_FD, struct.pack("=I", program_fd))
     options += attribute(_TCA_BPF_NAME, b"virtlxc-rate\0")
     options += attribute(_TCA_BPF_FLAGS, struct.pack("=I", _DIRECT_ACTION))
-    info = 1 << 16 | socket.htons(_ETH_P_ALL)
+    info = 1 << 16 | _socket.htons(_ETH_P_ALL)
     judge = _request(RTM_NEWTFILTER, _NEW, _tcmsg(index, 1, _INGRESS, info), "bpf", options)
     return place + judge

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
 import struct
 import time
 
 from .. import bpf, syscalls
 from ..disk import put, read_text
+from ..lean import signal
 from .context import Context
 
 TYPE_CHECKING = False

@@ -6,11 +6,10 @@ import errno
 import fcntl
 import os
 import resource
-import signal
 
 from .. import syscalls
 from ..disk import read_text
-from ..lean import Socket
+from ..lean import Socket, signal
 from .context import Context, StepError
 from .trees import lookup
 from .users import find_groups, find_user
