@@ -58,6 +58,7 @@ OPERATIONS = {
     "unshare": {"process"},
     "link-veth": {"netlink"},
     "link-macvlan": {"netlink"},
+    "link-readdress": {"netlink"},
     "link-lend": {"netlink"},
     "link-rate": {"netlink", "program"},
     "pin-ns": {"mount"},

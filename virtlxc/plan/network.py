@@ -80,27 +80,42 @@ def bridge_of(scene: Scene, card: Interface) -> str | None:
 def make(scene: Scene) -> Iterator[Step]:
     for card, (host, guest) in zip(cards(scene), links(scene), strict=True):
         if card.type == "direct":
-            yield _macvlan(card, guest)
+            yield from _macvlan(scene, card, guest)
         else:
             yield from _veth(scene, card, host, guest)
     yield from lending.move(scene)
 
 
-def _macvlan(card: Interface, guest: str) -> Step:
-    mode = card.source_mode or "vepa"
-    return Step(
+def _macvlan(scene: Scene, card: Interface, guest: str) -> Iterator[Step]:
+    mode, parent = card.source_mode or "vepa", card.source or ""
+    mac = card.mac
+    if mode == "passthrough":
+        # Here parent and macvlan have one address, and the kernel takes the parent's.
+        was, mac = scene.start.nics[parent].mac, None
+        if card.mac and card.mac != was:
+            args = {"link": parent, "mac": card.mac, "was": was}
+            yield Step(
+                name=f"give {parent} the address of {guest}",
+                side="controller",
+                op="link-readdress",
+                args=args,
+                text=f"{card.mac}, which it shares with its passthrough",
+                boot=True,
+                undo=Undo(op="link-readdress", args={**args, "mac": was, "was": card.mac}),
+            )
+    yield Step(
         name=f"make {guest}",
         side="controller",
         op="link-macvlan",
         args={
-            "parent": card.source,
+            "parent": parent,
             "guest": guest,
             "netns": "netns",
             "mode": mode,
-            "mac": card.mac,
+            "mac": mac,
             "mtu": card.mtu,
         },
-        text=f"a macvlan of the host's {card.source}, mode {mode}",
+        text=f"a macvlan of the host's {parent}, mode {mode}",
         boot=True,
         kernel=_WITH_NS,
     )

@@ -32,6 +32,23 @@ def macvlan(
         route.request(netlink.macvlan_request(index, guest, ctx.key(netns), mode, mac, mtu), parent)
 
 
+def readdress(ctx: Context, *, link: str, mac: str, was: str) -> None:
+    """Change the address of the host's ``link``, if it is ``was``. Also its own undo."""
+    with netlink.Route() as route:
+        found = route.link(link)
+        if found is None or found[1] != was.lower():
+            return
+        try:
+            route.request(netlink.set_request(found[0], mac=mac), link)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            # Some drivers change it only while the link is down.
+            route.request(netlink.set_request(found[0], up=False), link)
+            route.request(netlink.set_request(found[0], mac=mac), link)
+            route.request(netlink.set_request(found[0], up=True), link)
+
+
 def pin(ctx: Context, *, key: str, path: str) -> None:
     """Keep the namespace ``key`` alive, whoever dies: mount it on the new file ``path``.
 
