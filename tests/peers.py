@@ -29,9 +29,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "clients": ("libvirt-clients", "libsys-virt-perl", "python3-libvirt"),
     "virtinst": ("virtinst", "libosinfo-bin", "osinfo-db"),
     "tck": (
-        "libsys-virt-perl", "libaccessors-perl", "libfile-slurp-perl", "libio-string-perl",
-        "libnetaddr-ip-perl", "libtest-exception-perl", "libwww-perl", "libxml-twig-perl",
-        "libxml-writer-perl", "libxml-xpath-perl", "libyaml-perl",
+        "libsys-virt-perl", "libaccessors-perl", "libfile-slurp-perl", "libio-interface-perl",
+        "libio-string-perl", "libnet-openssh-perl", "libnetaddr-ip-perl", "libtest-exception-perl",
+        "libwww-perl", "libxml-twig-perl", "libxml-writer-perl", "libxml-xpath-perl",
+        "libyaml-perl", "qemu-utils", "file",
     ),
     "libvirtd": ("libvirt-daemon", "libvirt-daemon-driver-lxc", "libvirt-clients"),
     "vm": ("linux-image-amd64", "qemu-system-x86"),

@@ -283,7 +283,10 @@ class Pools(Definitions[Pool, PoolView]):
             raise _refuse.invalid(f"storage pool '{view.name}' is still active")
 
     def _autostart_refused(self) -> VirtlxcError:
-        return _refuse.bad_argument("pool has no config file")
+        # Not "invalid", though it is: clients know the code that libvirt has for it.
+        return VirtlxcError(
+            "internal error: pool has no config file", Code.INTERNAL_ERROR, From.STORAGE
+        )
 
 
 def _wants_folder(call: str, flags: int) -> Callable[[Pool], None]:

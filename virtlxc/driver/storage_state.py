@@ -68,7 +68,8 @@ VOL_PREALLOC, VOL_REFLINK, VOL_VALIDATE = 1, 2, 4
 VOL_DELETE_WITH_SNAPSHOTS = 2
 RESIZE_ALLOCATE, RESIZE_DELTA, RESIZE_SHRINK = 1, 2, 4
 INFO_PHYSICAL = 1
-FORMATS_MADE = ("raw", "dir", "qcow2")  # the first is what is made when none is named
+IMAGES_MADE = ("qcow2", "vmdk", "vpc")  # by qemu-img
+FORMATS_MADE = ("raw", "dir", *IMAGES_MADE)  # the first is what is made when none is named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

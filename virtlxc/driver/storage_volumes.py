@@ -27,6 +27,7 @@ from virtlxc.driver.storage_files import (
 )
 from virtlxc.driver.storage_state import (
     FORMATS_MADE,
+    IMAGES_MADE,
     INFO_PHYSICAL,
     RESIZE_ALLOCATE,
     RESIZE_DELTA,
@@ -349,8 +350,8 @@ def _create(folder: Folder, volume: Volume, flags: int) -> None:
     if kind == "dir":
         folder.make_dir(volume.name, volume.target.permissions)
         return
-    if kind == "qcow2":
-        _create_qcow2(folder, volume, flags)
+    if kind in IMAGES_MADE:
+        _create_image(folder, volume, flags)
         return
     if flags & VOL_PREALLOC:
         raise VOLUME.bad_argument("metadata preallocation is not supported for raw volumes")
@@ -359,7 +360,12 @@ def _create(folder: Folder, volume: Volume, flags: int) -> None:
     make_raw(folder, volume)
 
 
-def _create_qcow2(folder: Folder, volume: Volume, flags: int) -> None:
+def _create_image(folder: Folder, volume: Volume, flags: int) -> None:
+    kind = volume.target.format or ""
+    if kind != "qcow2" and (volume.backing is not None or flags & VOL_PREALLOC):
+        raise VOLUME.bad_argument(
+            f"no backing storage and no preallocation for volumes of format {kind} (allowed: qcow2)"
+        )
     options = ["-o", f"compat={volume.target.compat}"] if volume.target.compat else []
     if flags & VOL_PREALLOC:
         options += ["-o", "preallocation=metadata"]
@@ -367,7 +373,7 @@ def _create_qcow2(folder: Folder, volume: Volume, flags: int) -> None:
         options += ["-b", volume.backing.path or "", "-F", volume.backing.format or "raw"]
     size = [] if volume.capacity is None else [str(volume.capacity)]
     with folder.made(volume.name) as fd:
-        qemu_img("create", "-q", "-f", "qcow2", *options, f"/dev/fd/{fd}", *size, fds=(fd,))
+        qemu_img("create", "-q", "-f", kind, *options, f"/dev/fd/{fd}", *size, fds=(fd,))
         apply(fd, volume.target.permissions, 0o600)
 
 
@@ -378,7 +384,7 @@ def _clone(folder: Folder, volume: Volume, other: Folder, source: str, flags: in
         raise VOLUME.not_supported(f"volume '{source}': folders cannot be cloned")
     capacity = max(volume.capacity or 0, origin.capacity or 0)
     with other.opened(source) as theirs, folder.made(volume.name) as ours:
-        if kinds[1] == "raw" and kinds[0] != "qcow2":
+        if kinds[1] == "raw" and kinds[0] not in IMAGES_MADE:
             copy(theirs, ours, capacity)
         else:
             qemu_img(

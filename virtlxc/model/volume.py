@@ -5,7 +5,7 @@ Sizes are in bytes. One row a field; the order of the rows is libvirt's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from virtlxc import xmlmap
 from virtlxc.model.pool import BYTES, PERMISSIONS, Permissions
@@ -99,6 +99,9 @@ TARGET = Table(
         Keep(path="features", note="qemu-img's own are taken"),
     ),
 )
+# An empty <allocation/> says as much as none; clients do write it.
+_BYTES_OR_NONE = replace(BYTES, parse=lambda text: BYTES.parse(text) if text.strip() else None)
+
 VOLUME = Table(
     "volume",
     Volume,
@@ -108,7 +111,7 @@ VOLUME = Table(
         Value(path="key", field="key", live=True),
         Keep(path="source", note="for volumes on disks"),
         Value(path="capacity", field="capacity", type=BYTES, unit="unit"),
-        Value(path="allocation", field="allocation", type=BYTES, unit="unit"),
+        Value(path="allocation", field="allocation", type=_BYTES_OR_NONE, unit="unit"),
         Value(path="physical", field="physical", type=BYTES, unit="unit", live=True),
         Object(path="target", field="target", table=TARGET),
         Object(path="backingStore", field="backing", table=BACKING),

@@ -175,7 +175,7 @@ def _convert(
         unit = element.get(row.unit)
         # A unit inside the number itself ("5MB") would otherwise pass when none is beside it.
         value = f"{text} {unit}" if unit is not None else text
-        if unit is None and not text.strip().replace(".", "").isdigit():
+        if unit is None and text.strip() and not text.strip().replace(".", "").isdigit():
             raise _bad(element, attribute, text, row.type.allowed, ())
     try:
         return row.type.parse(value)

@@ -11,14 +11,14 @@ _UNDEFINE_OF_NOTHING = 1 | 2 | 16
 """MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA: containers have none of them."""
 
 
-_ACTIVE = 1
+_ACTIVE, _ = named.DOMAIN_FILTERS
 
 
 def _domains(call: Call) -> Domains:
     return call.driver.domains
 
 
-named.answer("DOMAIN", "DOMAINS", _domains)
+named.answer("DOMAIN", "DOMAINS", _domains, named.DOMAIN_FILTERS)
 
 
 @handles("CONNECT_LIST_DOMAINS", fast=True)

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from virtlxc.rpc.registry import Call, handles
 
-_INACTIVE, _ACTIVE = 1, 2
+# The filters of libvirt's lists: (those that run, those that do not). Domains have them reversed.
+FILTERS, DOMAIN_FILTERS = (2, 1), (1, 2)
 
 
 class Service(Protocol):
@@ -27,9 +28,14 @@ class Service(Protocol):
     def set_autostart(self, ref: Any, on: bool) -> None: ...
 
 
-def answer(one: str, many: str, service: Callable[[Call], Service]) -> None:
+def answer(
+    one: str,
+    many: str,
+    service: Callable[[Call], Service],
+    filters: tuple[int, int] = FILTERS,
+) -> None:
     """Answers the procedures about ``one`` thing (NETWORK) and about ``many`` (NETWORKS)."""
-    _answer_lists(many, service)
+    _answer_lists(many, service, filters)
     _answer_about_one(one, service)
 
 
@@ -38,7 +44,7 @@ def list_by_name(many: str, service: Callable[[Call], Service]) -> None:
 
     @handles(f"CONNECT_LIST_{many}", fast=True)
     def list_active(call: Call, maxnames: int) -> list[str]:
-        return names(service(call).list_all(_ACTIVE), maxnames)
+        return names(service(call).list_all(FILTERS[0]), maxnames)
 
 
 def names(found: Sequence[Any], maxnames: int) -> list[str]:
@@ -46,7 +52,11 @@ def names(found: Sequence[Any], maxnames: int) -> list[str]:
     return [ref.name for ref in found[: max(maxnames, 0)]]
 
 
-def _answer_lists(many: str, service: Callable[[Call], Service]) -> None:
+def _answer_lists(
+    many: str, service: Callable[[Call], Service], filters: tuple[int, int]
+) -> None:
+    active, inactive = filters
+
     @handles(f"CONNECT_LIST_ALL_{many}", fast=True)
     def list_all(call: Call, need_results: int, flags: int) -> tuple[Sequence[Any], int]:
         found = service(call).list_all(flags)
@@ -54,15 +64,15 @@ def _answer_lists(many: str, service: Callable[[Call], Service]) -> None:
 
     @handles(f"CONNECT_NUM_OF_{many}", fast=True)
     def num_of(call: Call) -> int:
-        return len(service(call).list_all(_ACTIVE))
+        return len(service(call).list_all(active))
 
     @handles(f"CONNECT_NUM_OF_DEFINED_{many}", fast=True)
     def num_of_defined(call: Call) -> int:
-        return len(service(call).list_all(_INACTIVE))
+        return len(service(call).list_all(inactive))
 
     @handles(f"CONNECT_LIST_DEFINED_{many}", fast=True)
     def list_defined(call: Call, maxnames: int) -> list[str]:
-        return names(service(call).list_all(_INACTIVE), maxnames)
+        return names(service(call).list_all(inactive), maxnames)
 
 
 def _answer_about_one(one: str, service: Callable[[Call], Service]) -> None:

@@ -1,0 +1,1 @@
+"""libvirt's own compatibility suite against our daemon: ``python -m tests.tck``."""
