@@ -19,6 +19,7 @@ from virtlxc.errors import KernelRefused, VirtlxcError
 from virtlxc.paths import Paths
 
 if TYPE_CHECKING:
+    from virtlxc.driver.departed import Departed
     from virtlxc.driver.hostview import HostView
     from virtlxc.driver.monitor import Monitor
     from virtlxc.driver.networks import Networks
@@ -34,6 +35,7 @@ class Core:
     spawning: Spawning
     monitor: Monitor
     restarts: Restarts
+    departed: Departed
     host: HostView
     networks: Networks
 

@@ -9,6 +9,7 @@ from virtlxc.config import Config
 from virtlxc.driver import endings, hostend, reconnect
 from virtlxc.driver.autostart import Autostart
 from virtlxc.driver.core import Core, log
+from virtlxc.driver.departed import Departed
 from virtlxc.driver.domains import Domains
 from virtlxc.driver.hostview import HostView
 from virtlxc.driver.images import Images
@@ -42,6 +43,7 @@ class Driver:
         self.volumes = Volumes(self.pools)
         core.host = HostView(paths, core.registry, self.networks)
         core.spawning = Spawning()
+        core.departed = Departed()
         core.restarts = Restarts(lambda entry: endings.due(core, entry))
         self.machines = Machines(core)
         self._autostart = Autostart(core)
@@ -97,6 +99,7 @@ class Driver:
         self.machines.close()
         self._core.host.bus.close()
         self._core.spawning.close()
+        self._core.departed.close()
 
     def _taken_ids(self) -> list[tuple[int, int]]:
         """(first, count) of every range of host ids that some definition uses."""

@@ -85,7 +85,7 @@ def start_definition(
 ) -> View:
     """The start itself; the caller holds the domain's job."""
     core.restarts.forget(entry)
-    with doing(f"cannot start domain '{domain.name}'"):
+    with doing(f"cannot start domain '{domain.name}'"), core.departed.starting():
         check_macs(core, domain)
         _check_neighbours(domain)
         try:

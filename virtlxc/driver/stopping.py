@@ -37,6 +37,7 @@ def destroy(core: Core, ref: Ref, flags: int) -> None:
                 raise refusals.not_running()
             with doing(f"cannot destroy domain '{view.name}'"):
                 core.monitor.intent(view, "destroy")
+                core.departed.keep(view)
                 kill_run(view.run)
             endings.ended(core, entry, ticket, destroying=True)
             entry.backoff.reset()
