@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from virtlxc.driver import refusals, stats
+from virtlxc.driver import blocks, refusals, stats
 from virtlxc.driver.constants import ParamType, StatsGroup
 from virtlxc.driver.core import Core
 from virtlxc.driver.domain import View
@@ -26,25 +26,25 @@ def all_stats(
     known = sum(group for group, _ in _GROUPS)
     chosen = wanted & known if wanted else known
     views = [core.view(ref) for ref in refs] if refs else core.registry.matching(flags & _FILTERS)
-    return [(view.ref, _of(view, chosen)) for view in views]
+    return [(view.ref, _of(core, view, chosen)) for view in views]
 
 
-def _of(view: View, wanted: int) -> list[Param]:
+def _of(core: Core, view: View, wanted: int) -> list[Param]:
     params: list[Param] = []
     for group, collect in _GROUPS:
         if wanted & group:
-            params += collect(view)
+            params += collect(core, view)
     return params
 
 
-def _state(view: View) -> list[Param]:
+def _state(core: Core, view: View) -> list[Param]:
     return [
         Param("state.state", ParamType.INT, view.state),
         Param("state.reason", ParamType.INT, view.reason),
     ]
 
 
-def _cpu(view: View) -> list[Param]:
+def _cpu(core: Core, view: View) -> list[Param]:
     if not view.active:
         return []
     used = stats.cpu_time(view)
@@ -55,7 +55,7 @@ def _cpu(view: View) -> list[Param]:
     ]
 
 
-def _balloon(view: View) -> list[Param]:
+def _balloon(core: Core, view: View) -> list[Param]:
     definition = view.current
     found = [
         Param("balloon.current", ParamType.ULLONG, definition.current_memory or definition.memory),
@@ -82,7 +82,7 @@ _BALLOON_NAMES = {
 }
 
 
-def _vcpu(view: View) -> list[Param]:
+def _vcpu(core: Core, view: View) -> list[Param]:
     count = view.current.vcpus
     return [
         Param("vcpu.current", ParamType.UINT, view.current.vcpus_current or count),
@@ -90,7 +90,7 @@ def _vcpu(view: View) -> list[Param]:
     ]
 
 
-def _interfaces(view: View) -> list[Param]:
+def _interfaces(core: Core, view: View) -> list[Param]:
     links = stats.all_interface_stats(view)
     if not links:
         return []
@@ -114,21 +114,24 @@ _NET_FIELDS = (
 )
 
 
-def _block(view: View) -> list[Param]:
+def _block(core: Core, view: View) -> list[Param]:
     if not view.active:
         return []
-    found = stats.block_stats(view, "")
-    return [
-        Param("block.count", ParamType.UINT, 1),
-        Param("block.0.name", ParamType.STRING, ""),
-        Param("block.0.rd.reqs", ParamType.ULLONG, found.rd_req),
-        Param("block.0.rd.bytes", ParamType.ULLONG, found.rd_bytes),
-        Param("block.0.wr.reqs", ParamType.ULLONG, found.wr_req),
-        Param("block.0.wr.bytes", ParamType.ULLONG, found.wr_bytes),
-    ]
+    # The whole container first, under the name that asks for it, then each of its disks.
+    rows = [("", stats.block_stats(view))]
+    rows += [(disk.target, found) for disk, found in blocks.each(core, view)]
+    params = [Param("block.count", ParamType.UINT, len(rows))]
+    for index, (name, found) in enumerate(rows):
+        params.append(Param(f"block.{index}.name", ParamType.STRING, name))
+        for field, value in zip(_BLOCK_FIELDS, found, strict=False):
+            params.append(Param(f"block.{index}.{field}", ParamType.ULLONG, value))
+    return params
 
 
-_GROUPS: tuple[tuple[int, Callable[[View], list[Param]]], ...] = (
+_BLOCK_FIELDS = ("rd.reqs", "rd.bytes", "wr.reqs", "wr.bytes")
+
+
+_GROUPS: tuple[tuple[int, Callable[[Core, View], list[Param]]], ...] = (
     (StatsGroup.STATE, _state),
     (StatsGroup.CPU_TOTAL, _cpu),
     (StatsGroup.BALLOON, _balloon),

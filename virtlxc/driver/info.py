@@ -22,7 +22,7 @@ def info(view: View) -> Info:
         memory, used = stats.memory_used(view), stats.cpu_time(view).total
     else:
         memory, used = domain.current_memory or domain.memory, 0
-    return Info(view.state, domain.memory, memory, domain.vcpus, used)
+    return Info(view.state, domain.memory, memory, domain.vcpus_current or domain.vcpus, used)
 
 
 def status_text(view: View) -> str:

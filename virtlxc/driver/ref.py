@@ -88,3 +88,29 @@ class BlockStats(NamedTuple):
     wr_req: int
     wr_bytes: int
     errs: int = -1
+
+
+class VcpuInfo(NamedTuple):
+    """``virVcpuInfo``: ``cpu_time`` in nanoseconds, 0 where nobody counts it for this one."""
+
+    number: int
+    state: int
+    cpu_time: int
+    cpu: int
+
+
+class BlockInfo(NamedTuple):
+    """``virDomainBlockInfo``, in bytes: used on the host, seen by the guest, taken by the file."""
+
+    allocation: int
+    capacity: int
+    physical: int
+
+
+class FsInfo(NamedTuple):
+    """``virDomainFSInfo``: a mounted file system of the guest."""
+
+    mountpoint: str
+    name: str
+    fstype: str
+    devices: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from virtlxc.plan.steps import Group
 _PAGE_KIB = 4
 
 
-def _group(view: View, *controllers: str) -> tuple[Group, bool]:
+def group_of(view: View, *controllers: str) -> tuple[Group, bool]:
     """(the group that counts for the first controller bound to v1, True), or the payload."""
     assert view.run is not None
     for controller in controllers:
@@ -56,7 +56,7 @@ def cpu_stats(view: View, start_cpu: int, ncpus: int) -> list[list[Param]]:
         used = cpu_time(view)
         values = (("cpu_time", used.total), ("user_time", used.user), ("system_time", used.system))
         return [[Param(name, ParamType.ULLONG, value) for name, value in values]]
-    group, v1 = _group(view, "cpuacct")
+    group, v1 = group_of(view, "cpuacct")
     text = groups.read(group, "cpuacct.usage_percpu") if v1 else None
     if text is None:
         raise VirtlxcError(
@@ -75,7 +75,7 @@ def cpu_stats(view: View, start_cpu: int, ncpus: int) -> list[list[Param]]:
 
 def memory_used(view: View) -> int:
     """KiB; 0 when it is not counted."""
-    group, v1 = _group(view, "memory")
+    group, v1 = group_of(view, "memory")
     used = groups.read_number(group, "memory.usage_in_bytes" if v1 else "memory.current")
     return (used or 0) // 1024
 
@@ -83,7 +83,7 @@ def memory_used(view: View) -> int:
 def memory_stats(view: View) -> list[tuple[int, int]]:
     """What libvirt's driver has (actual, rss, swap in) and what else the kernel counts."""
     assert view.live is not None
-    group, v1 = _group(view, "memory")
+    group, v1 = group_of(view, "memory")
     stat = groups.read_table(group, "memory.stat")
     prefix = "total_" if v1 else ""
     limit = view.live.memtune.hard_limit or view.live.memory
@@ -106,11 +106,9 @@ def memory_stats(view: View) -> list[tuple[int, int]]:
     return [(tag, value) for tag, value in found if stat or tag in (6, 9)]
 
 
-def block_stats(view: View, path: str) -> BlockStats:
-    """All traffic of the domain with block devices; ``path`` "" is the only one there is."""
-    if path:
-        raise refusals.bad_argument(f"invalid path: {path} (use '', the whole container)")
-    group, v1 = _group(view, "blkio")
+def block_stats(view: View) -> BlockStats:
+    """All traffic of the domain with block devices."""
+    group, v1 = group_of(view, "blkio")
     if v1:
         size = _sums_v1(groups.read(group, "blkio.throttle.io_service_bytes_recursive"))
         count = _sums_v1(groups.read(group, "blkio.throttle.io_serviced_recursive"))

@@ -6,7 +6,7 @@ definitions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,8 @@ from virtlxc.driver.core import Core
 from virtlxc.driver.domain import View
 from virtlxc.driver.ref import Param, Ref
 from virtlxc.host.cgroup import limits
-from virtlxc.host.cgroup.limits import Limits
+from virtlxc.host.cgroup.limits import IoDevice, Limits
+from virtlxc.host.gather import look
 from virtlxc.plan.steps import Group
 
 _AFFECT = Affect.LIVE | Affect.CONFIG
@@ -48,7 +49,7 @@ def set_memory(core: Core, ref: Ref, kib: int, flags: int) -> None:
             return replace(domain, current_memory=None if kib == domain.memory else kib)
 
         def act(view: View, changed: model.Domain) -> None:
-            _write(core, view, Limits(memory=kib))
+            write(core, view, Limits(memory=kib))
 
         impact.apply(core, entry, flags, change, act)
 
@@ -95,7 +96,7 @@ def set_memory_parameters(core: Core, ref: Ref, params: Sequence[Param], flags: 
         if "swap" in chosen and "memory" not in chosen:
             # cgroup v2 limits swap alone: the total needs the memory's share beside it.
             chosen["memory"] = changed.memtune.hard_limit or changed.memory
-        _write(core, view, Limits(**chosen))
+        write(core, view, Limits(**chosen))
 
     _apply(core, ref, flags, change, act)
 
@@ -134,7 +135,7 @@ def set_scheduler_parameters(core: Core, ref: Ref, params: Sequence[Param], flag
             # cpu.max has both in one line.
             chosen["quota"] = -1 if changed.cputune.quota is None else changed.cputune.quota
             chosen["period"] = changed.cputune.period or limits.DEFAULT_PERIOD_US
-        _write(core, view, Limits(**chosen))
+        write(core, view, Limits(**chosen))
 
     _apply(core, ref, flags, change, act)
 
@@ -177,17 +178,38 @@ def set_blkio_parameters(core: Core, ref: Ref, params: Sequence[Param], flags: i
                 device = found.get(path, model.BlkioDevice(path=path))
                 limit: dict[str, Any] = {field: value or None}
                 found[path] = replace(device, **limit)
-        tune = replace(tune, devices=tuple(found.values()))
+        kept = (one for one in found.values() if one != model.BlkioDevice(path=one.path))
+        tune = replace(tune, devices=tuple(kept))
         if "weight" in wanted:
             tune = replace(tune, weight=wanted["weight"])
         return replace(domain, blkiotune=tune)
 
     def act(view: View, changed: model.Domain) -> None:
-        if devices:
-            raise refusals.unsupported("limits of single devices are for the next start only")
-        _write(core, view, Limits(io_weight=wanted.get("weight")))
+        io_devices = tuple(_io_devices(parsed)) or None
+        write(core, view, Limits(io_weight=wanted.get("weight"), io_devices=io_devices))
 
     _apply(core, ref, flags, change, act)
+
+
+# Fields of model.BlkioDevice, and those of the limits that are written.
+_IO_FIELDS = {
+    "weight": "weight",
+    "read_iops_sec": "read_iops",
+    "write_iops_sec": "write_iops",
+    "read_bytes_sec": "read_bytes",
+    "write_bytes_sec": "write_bytes",
+}
+
+
+def _io_devices(parsed: Sequence[tuple[str, list[tuple[str, int]]]]) -> Iterator[IoDevice]:
+    """What is to be written; 0 lifts a limit."""
+    for field, pairs in parsed:
+        for path, value in pairs:
+            source = look(path)
+            if source.kind != "block":
+                raise refusals.bad_argument(f"'{path}' is no block device of the host")
+            limit: dict[str, Any] = {_IO_FIELDS[field]: value}
+            yield IoDevice(device=source.device, **limit)
 
 
 def _pairs(text: str) -> list[tuple[str, int]]:
@@ -215,7 +237,7 @@ def _apply(
         impact.apply(core, entry, flags, change, act)
 
 
-def _write(core: Core, view: View, wanted: Limits) -> None:
+def write(core: Core, view: View, wanted: Limits) -> None:
     """Makes the running groups follow; what was written is put back when the kernel refuses."""
     assert view.run is not None
     facts = core.host.facts.cgroup
@@ -224,7 +246,14 @@ def _write(core: Core, view: View, wanted: Limits) -> None:
 
     def group_of(row: limits.Write) -> Group:
         assert view.run is not None
-        return view.run.payload if bound[row.controller] == 2 else view.run.v1[row.controller]
+        if bound[row.controller] == 2:
+            return view.run.payload
+        group = view.run.v1.get(row.controller)
+        if group is None:
+            raise refusals.invalid(
+                f"it was started without a group of {row.controller} (start it again)"
+            )
+        return group
 
     def current(row: limits.Write) -> int | None:
         return groups.read_number(group_of(row), row.file)
@@ -233,13 +262,20 @@ def _write(core: Core, view: View, wanted: Limits) -> None:
     try:
         for row in limits.live_order(rows, current):
             before = groups.read(group_of(row), row.file)
-            groups.write(group_of(row), row.file, row.value)
+            _write_one(group_of(row), row, bound[row.controller])
             done.append((row, before))
     except BaseException:
         for row, before in reversed(done):
             if before is not None:
                 groups.write(group_of(row), row.file, before)
         raise
+
+
+def _write_one(group: Group, row: limits.Write, version: int) -> None:
+    if row.controller == "cpuset" and version == 1:
+        groups.write_cpuset_v1(group, row.file, row.value)
+    else:
+        groups.write(group, row.file, row.value)
 
 
 def _numbers(params: Sequence[Param], known: tuple[str, ...]) -> dict[str, int]:

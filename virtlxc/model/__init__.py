@@ -14,7 +14,7 @@ from virtlxc.model.clock import Clock, Timer
 from virtlxc.model.complete import complete
 from virtlxc.model.console import Console
 from virtlxc.model.container import Container, FilesystemExtra, Rlimit, Sysctl
-from virtlxc.model.cpu import CpuTune, NumaTune
+from virtlxc.model.cpu import CpuTune, NumaTune, cpuset
 from virtlxc.model.device import DEVICE_KINDS, Device, parse_device
 from virtlxc.model.disk import Disk
 from virtlxc.model.document import format_domain, parse_domain
@@ -65,6 +65,7 @@ __all__ = [
     "Unserved",
     "check",
     "complete",
+    "cpuset",
     "first_aliases",
     "format_domain",
     "free_alias",

@@ -11,6 +11,11 @@ from virtlxc.xmlmap import KEPT, Keep, Kept, Table, Value, types
 MOST_PROCESSORS = 100_000
 
 
+def cpuset(text: str) -> str:
+    """A list of processors or nodes in its shortest form; raises ValueError for what is none."""
+    return _numbers(text)
+
+
 def _numbers(text: str) -> str:
     """A set of numbers in its shortest form: '0,1-2,^2' is '0-1'."""
     chosen: set[int] = set()

@@ -13,7 +13,7 @@ from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import CONTROLLER, Group, Step, Undo
 
 # On v1 a domain is in these from its start, because limits and counters are asked for later.
-_ALWAYS_V1 = ("memory", "cpu", "pids", "blkio")
+_ALWAYS_V1 = ("memory", "cpu", "cpuset", "pids", "blkio")
 
 # What a guest in a user namespace must own to manage groups of its own; the kernel's list is
 # /sys/kernel/cgroup/delegate.
@@ -29,7 +29,8 @@ def limits_of(scene: Scene) -> Limits:
     domain, extra = scene.domain, scene.domain.container
     quota, period = domain.cputune.quota, domain.cputune.period
     if quota is None and extra.cpu_limit is not None:
-        count = domain.vcpus if extra.cpu_limit == "vcpu" else float(extra.cpu_limit)
+        shown = domain.vcpus_current or domain.vcpus
+        count = shown if extra.cpu_limit == "vcpu" else float(extra.cpu_limit)
         period = period or 100_000
         quota = int(count * period)
     hard = domain.memtune.hard_limit

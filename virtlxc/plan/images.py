@@ -36,9 +36,9 @@ def key_of(target: str) -> str:
     return f"loop:{target}"
 
 
-def tag_of(scene: Scene, target: str) -> str:
-    """How the loop device is recognised, by whoever looks at all of them."""
-    return f"virtlxc:{scene.domain.uuid}:{target}".encode()[-_TAG_BYTES:].decode(errors="ignore")
+def tag_of(uuid: str, target: str) -> str:
+    """How a domain's loop device is recognised, by whoever looks at all of them."""
+    return f"virtlxc:{uuid}:{target}".encode()[-_TAG_BYTES:].decode(errors="ignore")
 
 
 def attach(scene: Scene) -> Iterator[Step]:
@@ -49,7 +49,7 @@ def attach(scene: Scene) -> Iterator[Step]:
 
 
 def _attach(scene: Scene, path: str, target: str, readonly: bool) -> Step:
-    tag = tag_of(scene, target)
+    tag = tag_of(scene.domain.uuid, target)
     return Step(
         name=f"make {path} a block device for {target}",
         side="controller",

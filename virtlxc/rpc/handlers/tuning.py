@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from virtlxc.driver.constants import ParamType
 from virtlxc.driver.ref import Param, Ref
-from virtlxc.errors import Code, VirtlxcError
 from virtlxc.rpc.registry import Call, handles
 
 STRING_OKAY = 4
@@ -120,20 +119,35 @@ def domain_set_scheduler_parameters_flags(
     call.driver.domains.set_scheduler_parameters(dom, as_params(params), flags)
 
 
-_VCPU_LIVE, _VCPU_CONFIG, _VCPU_MAXIMUM = 1, 2, 4
+@handles("DOMAIN_GET_INTERFACE_PARAMETERS", fast=True)
+def domain_get_interface_parameters(
+    call: Call, dom: Ref, device: str, nparams: int, flags: int
+) -> tuple[Sequence[Param], int]:
+    found = call.driver.domains.interface_parameters(dom, device, flags & ~STRING_OKAY)
+    return two_steps(found, nparams)
 
 
-@handles("DOMAIN_GET_VCPUS_FLAGS", fast=True, flags=_VCPU_LIVE | _VCPU_CONFIG | _VCPU_MAXIMUM)
-def domain_get_vcpus_flags(call: Call, dom: Ref, flags: int) -> int:
-    """A container has as many virtual processors as its definition says, at all times."""
-    domains = call.driver.domains
-    if flags & _VCPU_LIVE and not domains.is_active(dom):
-        raise VirtlxcError(
-            "Requested operation is not valid: domain is not running", Code.OPERATION_INVALID
-        )
-    return domains.info(dom).vcpus
+@handles("DOMAIN_SET_INTERFACE_PARAMETERS")
+def domain_set_interface_parameters(
+    call: Call,
+    dom: Ref,
+    device: str,
+    params: list[tuple[str, int, int | float | str]],
+    flags: int,
+) -> None:
+    call.driver.domains.set_interface_parameters(dom, device, as_params(params), flags)
 
 
-@handles("DOMAIN_GET_MAX_VCPUS", fast=True)
-def domain_get_max_vcpus(call: Call, dom: Ref) -> int:
-    return call.driver.domains.info(dom).vcpus
+@handles("DOMAIN_GET_NUMA_PARAMETERS", fast=True)
+def domain_get_numa_parameters(
+    call: Call, dom: Ref, nparams: int, flags: int
+) -> tuple[Sequence[Param], int]:
+    found = call.driver.domains.numa_parameters(dom, flags & ~STRING_OKAY)
+    return two_steps(found, nparams, flags)
+
+
+@handles("DOMAIN_SET_NUMA_PARAMETERS")
+def domain_set_numa_parameters(
+    call: Call, dom: Ref, params: list[tuple[str, int, int | float | str]], flags: int
+) -> None:
+    call.driver.domains.set_numa_parameters(dom, as_params(params), flags)

@@ -1,0 +1,176 @@
+"""Limits of a running container that change: read in the kernel's files, and by what they do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import Instance, wait_for
+from tests.host.lifelab import Ref
+from tests.host.test_changes import CONFIG, INACTIVE, LIVE, ChangeLab
+from virtlxc.errors import Code
+
+pytestmark = pytest.mark.host
+
+CARD = """<interface type='bridge'><mac address='52:54:00:11:ca:01'/>
+<source bridge='br0'/><target dev='lim0'/></interface>"""
+INT, UINT, LLONG, ULLONG, STRING = 1, 2, 3, 4, 7
+
+
+class LimitLab(ChangeLab):
+    """Also reads the files of control groups, whichever version has them."""
+
+    def cgroup(self, ref: Ref, v1: str, v2: str) -> str:
+        """The content of a file of the domain's group: ``v1`` is CONTROLLER/FILE."""
+        run = self.status(ref)["run"]
+        controller, _, file = v1.partition("/")
+        group = run["v1"].get(controller)
+        if group is None:
+            return Path(f"{run['leaf']['mount']}{run['leaf']['path']}/payload/{v2}").read_text()
+        return Path(f"{group['mount']}{group['path']}/{file}").read_text()
+
+    def status(self, ref: Ref) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder(ref) / "status.json").read_text())
+        return found
+
+    def call_pin(self, ref: Ref, cpumap: bytes, vcpu: int | None = None) -> None:
+        if vcpu is None:
+            self.call("DOMAIN_PIN_EMULATOR", dom=ref, cpumap=cpumap, flags=LIVE)
+        else:
+            self.call("DOMAIN_PIN_VCPU_FLAGS", dom=ref, vcpu=vcpu, cpumap=cpumap, flags=LIVE)
+
+    def call_vcpus(self, ref: Ref, count: int, flags: int) -> None:
+        self.call("DOMAIN_SET_VCPUS_FLAGS", dom=ref, nvcpus=count, flags=flags)
+
+    def set(self, what: str, ref: Ref, flags: int, *params: tuple[str, int, Any]) -> None:
+        self.call(f"DOMAIN_SET_{what}_PARAMETERS", dom=ref, params=list(params), flags=flags)
+
+    def get(self, what: str, ref: Ref, flags: int = LIVE) -> dict[str, Any]:
+        found = self.call(f"DOMAIN_GET_{what}_PARAMETERS", dom=ref, nparams=16, flags=flags | 4)
+        return {name: value for name, _, value in found["params"]}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[LimitLab]:
+    instance = Instance()
+    instance.bridge("br0", "10.9.0.1/24")
+    try:
+        yield LimitLab(instance)
+    finally:
+        instance.close()
+
+
+@pytest.fixture
+def ref(lab: LimitLab) -> Iterator[Ref]:
+    made = lab.start(lab.define("tuned", more="<vcpu>1</vcpu>", devices=CARD))
+    yield made
+    lab.destroy(made)
+    lab.call("DOMAIN_UNDEFINE", dom=made)
+
+
+def _map(*cpus: int) -> bytes:
+    return bytes([sum(1 << cpu for cpu in cpus)])
+
+
+@pytest.mark.kernel
+def test_the_whole_is_pinned_and_its_processes_follow(lab: LimitLab, ref: Ref) -> None:
+    lab.call("DOMAIN_PIN_EMULATOR", dom=ref, cpumap=_map(0), flags=LIVE)
+    assert lab.cgroup(ref, "cpuset/cpuset.cpus", "cpuset.cpus").strip() == "0"
+    assert "Cpus_allowed_list:\t0\n" in Path(f"/proc/{lab.id(ref)}/status").read_text()
+    assert "cpuset='0'" in lab.xml(ref)
+    assert "cpuset=" not in lab.xml(ref, INACTIVE)
+    lab.restart_daemon()
+    told = lab.call("DOMAIN_GET_EMULATOR_PIN_INFO", dom=ref, maplen=1, flags=LIVE)
+    assert told["cpumaps"] == _map(0)
+    lab.call("DOMAIN_PIN_VCPU_FLAGS", dom=ref, vcpu=0, cpumap=b"\xff", flags=LIVE | CONFIG)
+    everywhere = os.sched_getaffinity(0)
+    assert os.sched_getaffinity(lab.id(ref)) == everywhere
+    assert "cpuset=" not in lab.xml(ref)
+    empty = lab.refused(Code.INVALID_ARG, "call_pin", ref, b"\0")
+    assert empty == "invalid argument: Empty cpu list for emulator pinning"
+
+
+def test_nodes_of_memory(lab: LimitLab, ref: Ref) -> None:
+    lab.set("NUMA", ref, LIVE | CONFIG, ("numa_nodeset", STRING, "0"))
+    assert lab.cgroup(ref, "cpuset/cpuset.mems", "cpuset.mems").strip() == "0"
+    assert "<memory mode='strict' nodeset='0'/>" in lab.xml(ref)
+    assert lab.get("NUMA", ref) == {"numa_nodeset": "0", "numa_mode": 0}
+    message = lab.refused(
+        Code.OPERATION_INVALID, "set", "NUMA", ref, LIVE, ("numa_mode", INT, 2)
+    )
+    assert message == (
+        "Requested operation is not valid: can't change numatune mode for running domain"
+    )
+    lab.set("NUMA", ref, CONFIG, ("numa_mode", INT, 3))
+    assert "mode='restrictive'" in lab.xml(ref, INACTIVE)
+    wrong = lab.refused(
+        Code.INVALID_ARG, "set", "NUMA", ref, CONFIG, ("numa_nodeset", STRING, "zero")
+    )
+    assert wrong == "invalid argument: Invalid nodeset of 'numatune': zero"
+
+
+def test_the_number_of_processors_and_their_time(lab: LimitLab) -> None:
+    more = (
+        "<vcpu>4</vcpu><metadata><virtlxc:container xmlns:virtlxc='urn:virtlxc:domain:1'>"
+        "<virtlxc:cpu limit='vcpu'/></virtlxc:container></metadata>"
+    )
+    ref = lab.start(lab.define("counted", more=more))
+    lab.call("DOMAIN_SET_VCPUS_FLAGS", dom=ref, nvcpus=2, flags=LIVE | CONFIG)
+    quota = lab.cgroup(ref, "cpu/cpu.cfs_quota_us", "cpu.max").split()[0]
+    assert quota == "200000"
+    assert lab.call("DOMAIN_GET_VCPUS_FLAGS", dom=ref, flags=LIVE)["num"] == 2
+    assert lab.call("DOMAIN_GET_VCPUS_FLAGS", dom=ref, flags=CONFIG | 4)["num"] == 4
+    assert "<vcpu placement='static' current='2'>4</vcpu>" in lab.xml(ref)
+    lab.restart_daemon()
+    assert lab.call("DOMAIN_GET_INFO", dom=ref)["nrVirtCpu"] == 2
+    found = lab.call("DOMAIN_GET_VCPUS", dom=ref, maxinfo=8, maplen=1)
+    assert [row[:2] for row in found["info"]] == [(0, 1), (1, 1)]
+    message = lab.refused(Code.OPERATION_UNSUPPORTED, "call_pin", ref, b"\1", 0)
+    assert "a container has no virtual processors that could be pinned one by one" in message
+    many = lab.refused(Code.INVALID_ARG, "call_vcpus", ref, 5, LIVE)
+    assert "requested vcpus is greater than max allowable vcpus" in many
+    guest = lab.refused(Code.OPERATION_UNSUPPORTED, "call_vcpus", ref, 1, 8)
+    assert "VIR_DOMAIN_VCPU_GUEST" in guest
+    lab.call("DOMAIN_SET_VCPUS_FLAGS", dom=ref, nvcpus=8, flags=CONFIG | 4)
+    assert ">8</vcpu>" in lab.xml(ref, INACTIVE)
+    lab.destroy(ref)
+    lab.call("DOMAIN_UNDEFINE", dom=ref)
+
+
+def test_the_traffic_of_an_interface(lab: LimitLab, ref: Ref) -> None:
+    def given(flags: int = LIVE) -> dict[str, int]:
+        found = lab.call(
+            "DOMAIN_GET_INTERFACE_PARAMETERS", dom=ref, device="lim0", nparams=7, flags=flags
+        )
+        return {name: value for name, _, value in found["params"] if value}
+
+    params = [("inbound.average", UINT, 1000), ("inbound.peak", UINT, 2000),
+              ("inbound.burst", UINT, 1024), ("outbound.average", UINT, 500)]  # fmt: skip
+    lab.call(
+        "DOMAIN_SET_INTERFACE_PARAMETERS",
+        dom=ref, device="lim0", params=params, flags=LIVE | CONFIG,
+    )  # fmt: skip
+    shown = lab.instance.run("tc", "class", "show", "dev", "lim0").ok()
+    assert "rate 8192Kbit" in shown
+    assert "ceil 16384Kbit" in shown
+    assert "bpf" in lab.instance.run("tc", "filter", "show", "dev", "lim0", "ingress").ok()
+    assert "<inbound average='1000' peak='2000' burst='1024'/>" in lab.xml(ref)
+    assert "<outbound average='500'/>" in lab.xml(ref, INACTIVE)
+    lab.restart_daemon()
+    assert given() == {name: value for name, _, value in params}
+    lab.call(
+        "DOMAIN_SET_INTERFACE_PARAMETERS",
+        dom=ref, device="52:54:00:11:CA:01", params=[("inbound.average", UINT, 0)], flags=LIVE,
+    )  # fmt: skip
+    assert given() == {"outbound.average": 500}
+    assert "rate" not in lab.instance.run("tc", "class", "show", "dev", "lim0").ok()
+    assert given(CONFIG)["inbound.average"] == 1000
+    first = lab.id(ref)
+    lab.call("DOMAIN_REBOOT", dom=ref, flags=0)
+    wait_for("another init", lambda: lab.id(ref) not in (first, -1))
+    assert "bpf" in lab.instance.run("tc", "filter", "show", "dev", "lim0", "ingress").ok()
