@@ -7,6 +7,7 @@ from importlib import import_module
 _SUBJECTS = (
     "auth", "connect", "lifecycle", "describe", "tuning", "processors", "devices", "guest",
     "statistics", "console", "events", "network", "node", "native", "absent", "own",
+    "storage",
 )  # fmt: skip
 
 
