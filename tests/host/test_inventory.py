@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Instance, wait_for
+from virtlxc.rpc.client import Connection
 
 pytestmark = pytest.mark.host
 
@@ -91,7 +92,7 @@ def test_apply_from_nothing_to_pruned(instance: Instance) -> None:
     instance.virtlxc("apply", folder).ok()
     assert instance.virtlxc("domuuid", "web1").ok() == uuid
     changed = {path for path, what in inventory.definitions().items() if before[path] != what}
-    assert changed == {instance.paths.domain_xml("web1")}
+    assert changed == {instance.paths.domain_xml("web1"), f"{instance.paths.lib}/applied.json"}
 
     instance.define(DOMAIN.format(name="mine", memory=64, root="/srv"))
     (inventory.path / "web2.xml").unlink()
@@ -99,6 +100,81 @@ def test_apply_from_nothing_to_pruned(instance: Instance) -> None:
     assert "- domain 'web2': no longer wanted" in instance.virtlxc("diff", folder).stdout
     instance.virtlxc("apply", "--prune", folder).ok()
     assert instance.domains("--all") == ["mine", "web1"]
+
+
+POOL = """<pool type='dir'>
+  <name>data</name>
+  <target><path>{path}</path></target>
+</pool>
+"""
+
+
+def test_pools_are_in_inventories_too(instance: Instance) -> None:
+    inventory = Inventory(instance)
+    folder, data = str(inventory.path), instance.root / "data"
+    data.mkdir()
+    (data / "precious").write_text("mine")
+    pool = inventory.path / "pool.xml"
+    pool.write_text(POOL.format(path=data))
+    (inventory.path / "autostart/pool.xml").symlink_to("../pool.xml")
+    assert instance.virtlxc("check", str(pool)).ok().startswith("1 run as they are")
+    done = instance.virtlxc("apply", "--start", folder).ok()
+    first = [line.split(": ")[0] for line in done.splitlines() if line.startswith(("+", ">"))]
+    assert first == ["+ network 'inner'", "+ pool 'data'", "+ domain 'web1'", "+ domain 'web2'",
+                     "> pool 'data'"]  # fmt: skip
+    assert "precious" in instance.virtlxc("vol-list", "data").ok()
+    assert instance.virtlxc("pool-list", "--autostart", "--name").ok().split() == ["data"]
+    assert instance.virtlxc("apply", folder).ok() == "4 as they are\n\n"
+    pool.write_text(POOL.format(path=data).replace("<target>", "<target><!-- same -->"))
+    assert instance.virtlxc("diff", folder).ok() == "4 as they are\n\n"
+    pool.write_text(POOL.format(path=data / "deeper"))
+    drift = instance.virtlxc("diff", folder)
+    assert drift.code == 1
+    assert f"+    <path>{data}/deeper</path>" in drift.stdout
+    pool.unlink()
+    instance.virtlxc("apply", "--prune", folder).ok()
+    assert instance.virtlxc("pool-list", "--all", "--name").ok().split() == []
+    assert (data / "precious").read_text() == "mine"
+
+
+def test_what_others_changed_is_seen_though_the_files_are_the_same(instance: Instance) -> None:
+    inventory = Inventory(instance)
+    folder = str(inventory.path)
+    instance.virtlxc("apply", folder).ok()
+    instance.virtlxc("desc", "web1", "--config", "--new-desc", "by hand").ok()
+    drift = instance.virtlxc("diff", folder)
+    assert drift.code == 1
+    assert "-  <description>by hand</description>" in drift.stdout
+    instance.virtlxc("apply", folder).ok()
+    assert "by hand" not in instance.virtlxc("dumpxml", "web1").ok()
+    assert instance.virtlxc("diff", folder).ok() == "3 as they are\n\n"
+    instance.virtlxc("undefine", "web1").ok()
+    assert "+ domain 'web1': new" in instance.virtlxc("apply", folder).ok()
+
+
+def test_the_daemons_first_refusal_stops_or_does_not(instance: Instance) -> None:
+    """What only the daemon knows: others have that name since we asked."""
+    inventory = Inventory(instance)
+    instance.define(DOMAIN.format(name="other", memory=64, root="/srv"))
+    uuid = instance.virtlxc("domuuid", "other").ok().strip()
+    xmls = [
+        DOMAIN.format(name=name, memory=64, root="/srv") for name in ("a", "b", "c")
+    ]
+    xmls[1] = xmls[1].replace("<memory", f"<uuid>{uuid}</uuid><memory")
+    with Connection(instance.paths.socket) as link:
+        stopped = link.call("DEFINE_MANY", program="virtlxc", xmls=xmls, flags=1)["outcomes"]
+        assert [(one[0], bool(one[2])) for one in stopped] == [("a", False), ("", True)]
+        assert "is already defined with uuid" in stopped[1][2]
+        assert instance.domains("--all") == ["a", "other"]
+        went_on = link.call("DEFINE_MANY", program="virtlxc", xmls=xmls[1:], flags=0)["outcomes"]
+        assert [(one[0], bool(one[2])) for one in went_on] == [("", True), ("c", False)]
+    assert instance.domains("--all") == ["a", "c", "other"]
+    kept = sorted(one.stem for one in Path(instance.paths.domains).glob("*.xml"))
+    assert kept == ["a", "c", "other"]
+    audit = [line for line in instance.daemon_messages().splitlines() if "DEFINE_MANY" in line]
+    named = [line.split("domain=")[1].split()[0] for line in audit]
+    assert named == ["a", "-", "-", "-", "c", "-"]  # one for each, and one for the call itself
+    assert inventory.path.is_dir()
 
 
 def test_what_is_marked_is_started_and_not_pruned_while_it_runs(instance: Instance) -> None:

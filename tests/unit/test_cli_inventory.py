@@ -83,16 +83,16 @@ def test_foreign_files_are_left_out_of_folders_only(
     tmp_path: Path, folder: Path, root: Path
 ) -> None:
     write(folder, "a", ROOT.format(root) + CARD.format("default"))
-    pool, machine = folder / "pool.xml", folder / "vm.xml"
-    pool.write_text("<pool type='dir'/>")
+    volume, machine = folder / "volume.xml", folder / "vm.xml"
+    volume.write_text("<volume/>")
     machine.write_text("<domain type='kvm'><name>vm</name></domain>")
     (folder / "notes.txt").write_text("hello")
     ran = run(["--root", str(tmp_path / "etc"), "check", str(folder)])
     assert ran.code == 0
-    assert f"left out:\n  {pool}: a <pool>\n  {machine}: a domain of type 'kvm'\n" in ran.out
-    code, causes = checked(tmp_path, pool, folder / "none.xml")
+    assert f"left out:\n  {machine}: a domain of type 'kvm'\n  {volume}: a <volume>\n" in ran.out
+    code, causes = checked(tmp_path, volume, folder / "none.xml")
     assert code == 1
-    assert causes["pool.xml"] == ["a <pool> is neither a <domain> nor a <network>"]
+    assert causes["volume.xml"] == ["a <volume> is neither a <domain> nor a <network> nor a <pool>"]
     assert causes["none.xml"] == ["Failed to open file ...: No such file or directory"]
 
 

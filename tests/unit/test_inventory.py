@@ -50,9 +50,12 @@ def plan(documents: Sequence[Document], present: Sequence[Present] = ()) -> list
     )
 
 
-def as_present(change: Change, **more: bool) -> Present:
+def as_present(change: Change, *, autostart: bool = False, active: bool = False) -> Present:
     """What the daemon has once the change was carried out."""
-    return Present(kind=change.kind, name=change.name, uuid=change.uuid, xml=change.xml, **more)
+    return Present(
+        kind=change.kind, name=change.name, uuid=change.uuid, xml=change.xml,
+        autostart=autostart, active=active,
+    )  # fmt: skip
 
 
 # --- documents
@@ -65,7 +68,8 @@ def as_present(change: Change, **more: bool) -> Present:
         ("\ufeff<?xml version='1.0'?>\n<!-- <network> -->\n<domain/>", "domain", ""),
         ("<network>", "network", ""),
         ("<domain id='3' type=\"kvm\">", "domain", "a domain of type 'kvm'"),
-        ("<pool type='dir'/>", "pool", "a <pool>"),
+        ("<pool type='dir'/>", "pool", ""),
+        ("<volume/>", "volume", "a <volume>"),
         ("", "", ""),
         ("no XML", "", ""),
         (" " * 100_000 + "<!-- " * 1000, "", ""),

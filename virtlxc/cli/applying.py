@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from virtlxc.cli.commands.definition import define
 from virtlxc.cli.failures import Failed
+from virtlxc.cli.holdings import Holdings
 from virtlxc.cli.inventories import Inventory, Memory, read_inventory
-from virtlxc.cli.lookup import uuid_bytes, uuid_text
-from virtlxc.cli.session import NetworkRef, Ref, Session
+from virtlxc.cli.session import Session
 from virtlxc.errors import VirtlxcError
 from virtlxc.inventory import changes as planning
-from virtlxc.inventory.changes import DEFINE, KEEP, REMOVE, Change, Present
-from virtlxc.inventory.documents import Document, ordered
+from virtlxc.inventory.changes import DEFINE, REMOVE, Change
+from virtlxc.inventory.documents import Document, Unread, ordered
 from virtlxc.inventory.record import Entry, Record
 from virtlxc.model.complete import MAC_PREFIX
 
-# libvirt's bits of lists of domains and of networks, and of XML.
-ACTIVE, INACTIVE, PERSISTENT = 1, 2, 4
-DOMAIN_AUTOSTARTS, NETWORK_AUTOSTARTS, NETWORK_ACTIVE = 1 << 10, 1 << 4, 2
-SECURE, INACTIVE_DOMAIN, INACTIVE_NETWORK = 1, 2, 1
 # In a warning that many domains have in common.
 MOST_NAMED = 3
 
@@ -38,143 +34,33 @@ class Wish:
     keep_going: bool = False
 
 
-class Daemon:
-    """The daemon's domains and networks, and the calls that change them."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def present(self, names: set[tuple[str, str]], uuids: set[tuple[str, str]]) -> list[Present]:
-        """All definitions of these (kind, name) or (kind, UUID)."""
-        found = []
-        call = self.session.call
-        persistent = ACTIVE | INACTIVE | PERSISTENT
-        on = {ref[1] for ref in self._domains(persistent | DOMAIN_AUTOSTARTS)}
-        for ref in self._domains(persistent):
-            name, text = ref[0], uuid_text(ref[1])
-            if ("domain", name) not in names and ("domain", text) not in uuids:
-                continue
-            xml = call("DOMAIN_GET_XML_DESC", dom=ref, flags=SECURE | INACTIVE_DOMAIN)["xml"]
-            found.append(
-                Present(
-                    kind="domain", name=name, uuid=text, xml=xml,
-                    autostart=ref[1] in on, active=ref[2] >= 0,
-                )
-            )  # fmt: skip
-        on = {net[1] for net in self._networks(persistent | NETWORK_AUTOSTARTS)}
-        up = {net[1] for net in self._networks(NETWORK_ACTIVE)}
-        for net in self._networks(persistent):
-            name, text = net[0], uuid_text(net[1])
-            if ("network", name) not in names and ("network", text) not in uuids:
-                continue
-            xml = call("NETWORK_GET_XML_DESC", net=net, flags=INACTIVE_NETWORK)["xml"]
-            found.append(
-                Present(
-                    kind="network", name=name, uuid=text, xml=xml,
-                    autostart=net[1] in on, active=net[1] in up,
-                )
-            )  # fmt: skip
-        return found
-
-    def _domains(self, flags: int) -> list[Ref]:
-        refs: list[Ref] = self.session.call(
-            "CONNECT_LIST_ALL_DOMAINS", failed="Failed to list domains", need_results=1, flags=flags
-        )["domains"]
-        return refs
-
-    def _networks(self, flags: int) -> list[NetworkRef]:
-        refs: list[NetworkRef] = self.session.call(
-            "CONNECT_LIST_ALL_NETWORKS", failed="Failed to list networks", need_results=1,
-            flags=flags,
-        )["nets"]  # fmt: skip
-        return refs
-
-    def alter(self, change: Change) -> list[str]:
-        """Defines, redefines, sets autostart; the warnings of a domain."""
-        warnings: list[str] = []
-        failed = f"Failed to define {change.title} from {change.file}"
-        if change.action != KEEP and change.kind == "domain":
-            _name, warnings = define(self.session, change.xml, 0, failed)
-        elif change.action != KEEP:
-            self.session.call("NETWORK_DEFINE_XML", failed=failed, xml=change.xml)
-        if change.autostart is not None:
-            failed = f"failed to change the autostart of {change.title}"
-            on = int(change.autostart)
-            if change.kind == "domain":
-                self.session.call(
-                    "DOMAIN_SET_AUTOSTART", failed=failed, dom=_domain(change), autostart=on
-                )
-            else:
-                self.session.call(
-                    "NETWORK_SET_AUTOSTART", failed=failed, net=_network(change), autostart=on
-                )
-        return warnings
-
-    def start(self, change: Change) -> None:
-        failed = f"Failed to start {change.title}"
-        if change.kind == "domain":
-            self.session.call("DOMAIN_CREATE", failed=failed, dom=_domain(change))
-            return
-        if not self.session.call("NETWORK_IS_ACTIVE", net=_network(change))["active"]:
-            self.session.call("NETWORK_CREATE", failed=failed, net=_network(change))
-
-    def remove(self, change: Change) -> None:
-        """Undefines; a running domain, or a network that one is on, is never taken away."""
-        failed = f"Failed to remove {change.title}"
-        if change.kind == "domain":
-            if change.active:
-                raise Failed(failed, f"it is running (first: virtlxc shutdown {change.name})")
-            self.session.call(
-                "DOMAIN_UNDEFINE_FLAGS", failed=failed, dom=_domain(change), flags=0
-            )
-            return
-        net = _network(change)
-        if change.active:
-            xml = self.session.call("NETWORK_GET_XML_DESC", failed=failed, net=net)["xml"]
-            from virtlxc.cli.xml import parse
-
-            if int(parse(xml).get("connections", "0")):
-                raise Failed(failed, "a running domain is on it")
-            self.session.call("NETWORK_DESTROY", failed=failed, net=net)
-        self.session.call("NETWORK_UNDEFINE", failed=failed, net=net)
-
-
-def _domain(change: Change) -> Ref:
-    return (change.name, uuid_bytes(change.uuid) or b"", -1)
-
-
-def _network(change: Change) -> NetworkRef:
-    return (change.name, uuid_bytes(change.uuid) or b"")
-
-
 def compare(session: Session, paths: Sequence[str]) -> list[Change]:
     """The changes, and removals, that would make the daemon have what the files say."""
-    inventory = read_inventory(paths)
-    documents = _sound(session, inventory, keep_going=False)
     memory = Memory(session.paths, "applied")
     memory.read()
-    return _plan(session, documents, memory.record, _absolute(paths))[0]
+    inventory = _read(session, paths, memory.record, keep_going=False)
+    return _plan(session, inventory, memory.record, _absolute(paths))[0]
 
 
 def apply(session: Session, paths: Sequence[str], wish: Wish) -> None:
     """Carries out an inventory; Failed at the end when something of it could not be done."""
-    inventory = read_inventory(paths)
-    documents = _sound(session, inventory, keep_going=wish.keep_going)
-    for file, what in inventory.left:
-        session.note(f"left out: {file}: {what}")
-    prune = wish.prune
-    if prune and inventory.problems:
-        session.warn("nothing is removed: what the files that cannot be read wanted is not known")
-        prune = False
     memory = Memory(session.paths, "applied")
-    roots = _absolute(paths) if prune else []
-    if wish.dry_run:
+    with contextlib.nullcontext() if wish.dry_run else memory.locked():
         memory.read()
-        found, _ = _plan(session, documents, memory.record, roots)
-        show(session, found)
-        return
-    with memory.locked():
-        found, forgotten = _plan(session, documents, memory.record, roots)
+        inventory = _read(session, paths, memory.record, keep_going=wish.keep_going)
+        for file, what in inventory.left:
+            session.note(f"left out: {file}: {what}")
+        prune = wish.prune
+        if prune and inventory.problems:
+            session.warn(
+                "nothing is removed: what the files that cannot be read wanted is not known"
+            )
+            prune = False
+        roots = _absolute(paths) if prune else []
+        found, forgotten = _plan(session, inventory, memory.record, roots)
+        if wish.dry_run:
+            show(session, found)
+            return
         memory.keep(memory.record.without(forgotten))
         bad = carry_out(session, found, memory, start=wish.start, keep_going=wish.keep_going)
     tell(session, found, bad)
@@ -182,14 +68,21 @@ def apply(session: Session, paths: Sequence[str], wish: Wish) -> None:
         raise Failed(f"{len(bad) + len(inventory.problems)} of the inventory could not be applied")
 
 
-def _sound(session: Session, inventory: Inventory, *, keep_going: bool) -> list[Document]:
-    """The documents in their order, when nothing is wrong or we shall go on."""
+def _read(
+    session: Session, paths: Sequence[str], record: Record, *, keep_going: bool
+) -> Inventory:
+    """The inventory, when nothing is wrong or we shall go on."""
+    inventory = read_inventory(paths, record)
     for file, problem in inventory.problems:
         session.complain(f"{file}: {problem}")
     if inventory.problems and not keep_going:
         raise Failed("nothing was changed")
+    return inventory
+
+
+def in_order(documents: Sequence[Document]) -> list[Document]:
     try:
-        return ordered(inventory.documents)
+        return ordered(documents)
     except VirtlxcError as error:
         raise Failed("nothing was changed", error.message) from None
 
@@ -199,17 +92,20 @@ def _absolute(paths: Sequence[str]) -> list[str]:
 
 
 def _plan(
-    session: Session, documents: Sequence[Document], record: Record, roots: Sequence[str]
+    session: Session, inventory: Inventory, record: Record, roots: Sequence[str]
 ) -> tuple[list[Change], list[tuple[str, str]]]:
-    """What to do, in its order: networks, domains, then what is wanted no more.
+    """What to do, in its order: networks, pools, domains, then what is wanted no more.
 
     And what is remembered for nothing: others removed it, or a run was killed before it was made.
     """
-    names = {(one.kind, one.name) for one in documents}
-    uuids = {(one.kind, one.uuid) for one in documents if one.uuid}
+    every: tuple[Document | Unread, ...] = (*inventory.documents, *inventory.unread)
+    names = {(one.kind, one.name) for one in every}
+    uuids = {(one.kind, one.uuid) for one in every if one.uuid}
     uuids |= {(one.kind, one.uuid) for one in record.entries}
-    present = Daemon(session).present(names, uuids)
-    wanted = planning.changes(documents, present, new_uuid=new_uuid, new_mac=new_mac)
+    present = Holdings(session).present(names, uuids)
+    same, others = planning.unchanged(inventory.unread, present)
+    documents = in_order([*inventory.documents, *(one.read() for one in others)])
+    wanted = planning.changes(documents, present, new_uuid=new_uuid, new_mac=new_mac) + same
     found = wanted + planning.removals(record, wanted, present, roots)
     return found, planning.forgotten(record, wanted, present)
 
@@ -247,64 +143,101 @@ def carry_out(
     keep_going: bool = False,
 ) -> list[Change]:
     """Does it, and remembers what was brought in; the changes that failed, or were not come to."""
-    new = [one for one in found if one.action == DEFINE and not one.conflict]
-    before = memory.record
-    known = [one for one in found if one.action != REMOVE and before.knows(one.kind, one.uuid)]
-    memory.keep(before.with_entries(_entry(one) for one in (*new, *known)))
-    daemon = Daemon(session)
-    bad = _each(session, [one for one in found if one.action != REMOVE], daemon, keep_going)
-    gone = [one for one in bad if one.action == DEFINE and not before.knows(one.kind, one.uuid)]
+    before = {(one.kind, one.uuid) for one in memory.record.entries}
+    ours = [
+        one
+        for one in found
+        if (one.action == DEFINE and not one.conflict)
+        or (one.action != REMOVE and (one.kind, one.uuid) in before)
+    ]
+    memory.keep(memory.record.with_entries(_entry(one) for one in ours))
+    holdings = Holdings(session)
+    digests: dict[tuple[str, str], str] = {}
+    bad = _define(session, [one for one in found if one.action != REMOVE], holdings, keep_going,
+                  digests)  # fmt: skip
+    gone = [one for one in bad if one.action == DEFINE and (one.kind, one.uuid) not in before]
     try:
         if start and (keep_going or not bad):
-            bad += _starts(session, [one for one in found if one not in bad], daemon, keep_going)
+            bad += _starts(session, [one for one in found if one not in bad], holdings, keep_going)
         removals = [one for one in found if one.action == REMOVE]
         left = removals
         if keep_going or not bad:
-            left = _each(session, removals, daemon, keep_going)
+            left = _remove(session, removals, holdings, keep_going)
         bad += left
         gone += [one for one in removals if one not in left]
     finally:
-        memory.keep(memory.record.without((one.kind, one.uuid) for one in gone))
+        done = [_entry(one, digests.get((one.kind, one.uuid), one.kept)) for one in ours]
+        record = memory.record.with_entries(done)
+        memory.keep(record.without((one.kind, one.uuid) for one in gone))
     return bad
 
 
-def _entry(change: Change) -> Entry:
-    file = os.path.abspath(change.file)
-    return Entry(kind=change.kind, uuid=change.uuid, name=change.name, file=file)
+def _entry(change: Change, kept: str | None = None) -> Entry:
+    return Entry(
+        kind=change.kind,
+        uuid=change.uuid,
+        name=change.name,
+        file=os.path.abspath(change.file),
+        source=change.source,
+        kept=change.kept if kept is None else kept,
+    )
 
 
-def _each(
-    session: Session, some: Sequence[Change], daemon: Daemon, keep_going: bool
+def _define(
+    session: Session,
+    some: Sequence[Change],
+    holdings: Holdings,
+    keep_going: bool,
+    digests: dict[tuple[str, str], str],
 ) -> list[Change]:
-    """Defines or removes one after the other."""
-
+    """Defines many; those that failed, or were not come to. ``digests`` gets what was kept."""
+    bad = [one for one in some if one.conflict]
+    for change in bad if keep_going else bad[:1]:
+        session.complain(f"{change.title} ({change.file}): {change.conflict}")
+    todo = [one for one in some if one.alters and not one.conflict]
+    if bad and not keep_going:
+        return [*bad, *todo]
+    progress = Progress(session, len(todo))
     warnings: dict[str, list[str]] = {}
-
-    def work(change: Change) -> None:
-        if change.conflict:
-            raise Failed(f"{change.title} ({change.file}): {change.conflict}")
-        if change.action == REMOVE:
-            daemon.remove(change)
-        elif change.alters:
-            for text in daemon.alter(change):
-                warnings.setdefault(text, []).append(change.title)
-        else:
-            return
+    done = 0
+    for outcome in holdings.define(todo, stop=not keep_going):
+        change = outcome.change
+        done += 1
+        progress.step()
+        if outcome.error:
+            progress.clear()
+            session.complain(f"Failed to define {change.title} from {change.file}", outcome.error)
+            bad.append(change)
+            continue
+        if outcome.digest:
+            digests[change.kind, change.uuid] = outcome.digest
+        for text in outcome.warnings:
+            warnings.setdefault(text, []).append(change.title)
         if session.options.output == "text":
             session.remark(planning.shown(change))
-
-    bad = _carefully(session, some, work, keep_going)
+    progress.clear()
     for text, titles in warnings.items():
         more = f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else ""
         session.warn(f"{', '.join(titles[:MOST_NAMED])}{more}: {text}")
-    return bad
+    return [*bad, *todo[done:]]
+
+
+def _remove(
+    session: Session, some: Sequence[Change], holdings: Holdings, keep_going: bool
+) -> list[Change]:
+    def work(change: Change) -> None:
+        holdings.remove(change)
+        if session.options.output == "text":
+            session.remark(planning.shown(change))
+
+    return _carefully(session, some, work, keep_going)
 
 
 def _starts(
-    session: Session, some: Sequence[Change], daemon: Daemon, keep_going: bool
+    session: Session, some: Sequence[Change], holdings: Holdings, keep_going: bool
 ) -> list[Change]:
     def work(change: Change) -> None:
-        daemon.start(change)
+        holdings.start(change)
         if session.options.output == "text":
             session.remark(f"> {change.title}: started\n")
 

@@ -27,6 +27,7 @@ from virtlxc.plan import StartOptions, plan_start
 from virtlxc.plan.checks import refusals
 from virtlxc.plan.scene import Scene
 
+_SCHEMAS = {"domain": "domain", "network": "network", "pool": "storagepool"}
 # What the schema says of these is found, and said better, by reading the document.
 _SAID_OTHERWISE = frozenset({"unknown", "rule", "syntax"})
 
@@ -89,7 +90,7 @@ def _read(
             refuse(file.path, kind, "", cannot(error.message))
             continue
         documents.append(document)
-        problems = schema.validate(file.text, document.kind)
+        problems = schema.validate(file.text, _SCHEMAS[document.kind])
         invalid[file.path] = tuple(
             problem.message for problem in problems if problem.kind not in _SAID_OTHERWISE
         )
@@ -116,8 +117,10 @@ class _Judge:
         assumed: list[str] = []
         if isinstance(document.value, Domain):
             found = list(self._domain(document.value, invalid, assumed))
-        else:
+        elif isinstance(document.value, Network):
             found = list(self._network(document.value, invalid))
+        else:
+            found = [_unknown(message) for message in invalid]
         return Verdict(
             file=document.file,
             kind=document.kind,
@@ -131,7 +134,7 @@ class _Judge:
         if network.mode == "bridge" and bridge and not links.is_bridge(bridge):
             yield cannot(f"there is no bridge '{bridge}' (create it)")
         for message in invalid:
-            yield Finding(weight=verdict.DIFFERS, cause=f"not in the schema: {message}")
+            yield _unknown(message)
 
     def _domain(
         self, domain: Domain, invalid: Sequence[str], assumed: list[str]
@@ -215,6 +218,10 @@ class _Judge:
             return unnamed if first else None
         except VirtlxcError:
             return None
+
+
+def _unknown(message: str) -> Finding:
+    return Finding(weight=verdict.DIFFERS, cause=f"not in the schema: {message}")
 
 
 def _hidden(path: str) -> bool:

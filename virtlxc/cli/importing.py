@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from virtlxc.cli.applying import Daemon, carry_out, new_mac, new_uuid, show, tell
+from virtlxc.cli.applying import carry_out, in_order, new_mac, new_uuid, show, tell
 from virtlxc.cli.failures import Failed
+from virtlxc.cli.holdings import Holdings
 from virtlxc.cli.inventories import Memory, libvirt_hooks, read_libvirt
 from virtlxc.cli.session import Session
-from virtlxc.errors import VirtlxcError
 from virtlxc.inventory import changes as planning
 from virtlxc.inventory.changes import DEFINE, KEEP, REMOVE, Change, Present
-from virtlxc.inventory.documents import Document, ordered
+from virtlxc.inventory.documents import Document
 
 MEMORY = "imported"
 
@@ -21,10 +21,7 @@ def bring_in(session: Session, folder: str, *, dry_run: bool) -> None:
     inventory = read_libvirt(folder.rstrip("/") or "/")
     for file, problem in inventory.problems:
         session.complain(f"{file}: {problem}")
-    try:
-        documents = ordered(inventory.documents)
-    except VirtlxcError as error:
-        raise Failed("nothing was changed", error.message) from None
+    documents = in_order(inventory.documents)
     memory = Memory(session.paths, MEMORY)
     if dry_run:
         found = _new(session, documents)
@@ -44,7 +41,7 @@ def _new(session: Session, documents: Sequence[Document]) -> list[Change]:
     """Definitions that are not here; the others are told about, and left."""
     names = {(one.kind, one.name) for one in documents}
     uuids = {(one.kind, one.uuid) for one in documents}
-    present = Daemon(session).present(names, uuids)
+    present = Holdings(session).present(names, uuids)
     found = planning.changes(documents, present, new_uuid=new_uuid, new_mac=new_mac)
     for one in found:
         if one.conflict:
@@ -86,7 +83,7 @@ def undo(session: Session, *, dry_run: bool) -> None:
 
 def _removals(session: Session, memory: Memory) -> list[Change]:
     uuids = {(one.kind, one.uuid) for one in memory.record.entries}
-    present: list[Present] = Daemon(session).present(set(), uuids) if uuids else []
+    present: list[Present] = Holdings(session).present(set(), uuids) if uuids else []
     found = planning.removals(memory.record, (), present, ["/"])
     assert all(one.action == REMOVE for one in found)
     return found

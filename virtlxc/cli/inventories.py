@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.errors import VirtlxcError
-from virtlxc.inventory.documents import Document, foreign, read_document, twins
-from virtlxc.inventory.record import Record, read_record
+from virtlxc.inventory.documents import Document, Unread, foreign, read_document, twins
+from virtlxc.inventory.record import Record, digest, read_record
 from virtlxc.paths import Paths
 
 AUTOSTART = "autostart"
@@ -33,11 +33,13 @@ class File:
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """``documents`` that can be defined, ``problems`` of files that cannot, both by file;
-    ``left`` are other XML files in the folders, and what they are."""
+    ``left`` are other XML files in the folders, and what they are; ``unread`` those that have not
+    changed since they were applied."""
 
     documents: tuple[Document, ...]
     problems: tuple[tuple[str, str], ...]
     left: tuple[tuple[str, str], ...]
+    unread: tuple[Unread, ...] = ()
 
 
 def files_in(paths: Sequence[str]) -> Iterator[File]:
@@ -80,13 +82,25 @@ def _autostart(path: str) -> bool | None:
     return os.path.lexists(os.path.join(folder, os.path.basename(path)))
 
 
-def read_inventory(paths: Sequence[str]) -> Inventory:
-    """All documents below the paths."""
+def read_inventory(paths: Sequence[str], record: Record | None = None) -> Inventory:
+    """All documents below the paths; what ``record`` knows as it is need not be read."""
     named = set(paths)
+    known = {one.file: one for one in record.entries if one.kept} if record is not None else {}
+    unread: list[Unread] = []
     documents: list[Document] = []
     problems: list[tuple[str, str]] = []
     left: list[tuple[str, str]] = []
     for file in files_in(paths):
+        entry = known.get(os.path.abspath(file.path))
+        if entry is not None and entry.source == digest(file.text):
+            unread.append(
+                Unread(
+                    file=file.path, kind=entry.kind, name=entry.name, uuid=entry.uuid,
+                    text=file.text, kept=entry.kept, source=entry.source,
+                    autostart=file.autostart,
+                )
+            )  # fmt: skip
+            continue
         other = foreign(file.text)
         if file.problem:
             problems.append((file.path, file.problem))
@@ -97,10 +111,12 @@ def read_inventory(paths: Sequence[str]) -> Inventory:
                 documents.append(read_document(file.text, file.path, autostart=file.autostart))
             except VirtlxcError as error:
                 problems.append((file.path, error.message))
-    double = twins(documents)
+    # In the order of the files, whichever had to be read: the first one has the name.
+    double = twins(sorted([*documents, *unread], key=lambda one: one.file))
     problems += double.items()
     good = tuple(one for one in documents if one.file not in double)
-    return Inventory(good, tuple(problems), tuple(left))
+    same = tuple(one for one in unread if one.file not in double)
+    return Inventory(good, tuple(problems), tuple(left), same)
 
 
 def read_libvirt(folder: str) -> Inventory:

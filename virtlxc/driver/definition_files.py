@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from virtlxc.driver import files
 
@@ -31,6 +31,12 @@ class DefinitionFiles:
     def write_definition(self, name: str, xml: str) -> None:
         """Keeps a definition for good; raises VirtlxcError and changes nothing on a full disk."""
         files.replace_durably(self._path(name), xml.encode())
+
+    def write_definitions(self, some: Sequence[tuple[str, str]]) -> None:
+        """Keeps several for good, and waits for the disk once; on a full disk changes nothing."""
+        files.replace_together(
+            self.folder, [(f"{name}{SUFFIX}", xml.encode()) for name, xml in some]
+        )
 
     def remove_definition(self, name: str) -> None:
         """Removes definition and autostart link for good."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.runtime.syscalls import syncfs
 
 _TEMPORARY = ".new"
 
@@ -48,6 +50,47 @@ def _replace(path: str, data: bytes, mode: int, durable: bool) -> None:
             sync_folder(folder)
     except OSError as error:
         raise refused("write", path, error) from None
+
+
+def replace_together(folder: str, some: Sequence[tuple[str, bytes]], mode: int = 0o600) -> None:
+    """Puts each (name, data) into ``folder`` as :func:`replace_durably` does, but waits once.
+
+    All contents are on the disk before the first gets its name. Raises VirtlxcError (SYSTEM_ERROR);
+    what has its name already is whole then, and the others are what they were.
+    """
+    if not some:
+        return
+    ready: list[tuple[str, str]] = []
+    path = folder
+    try:
+        for name, data in some:
+            path = f"{folder}/{name}"
+            temporary = f"{folder}/{_TEMPORARY}-{os.getpid()}-{os.urandom(6).hex()}"
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            ready.append((temporary, path))
+            try:
+                _write_all(fd, data)
+            finally:
+                os.close(fd)
+        path = folder
+        _sync_filesystem(folder)
+        for temporary, path in ready:
+            os.rename(temporary, path)
+        sync_folder(folder)
+    except OSError as error:
+        raise refused("write", path, error) from None
+    finally:
+        for temporary, _path in ready:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _sync_filesystem(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        syncfs(fd)
+    finally:
+        os.close(fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:

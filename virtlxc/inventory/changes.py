@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 
-from virtlxc.inventory.documents import Document, format_value, read_value, settled
+from virtlxc.inventory.documents import (
+    KINDS,
+    Document,
+    Unread,
+    format_value,
+    read_value,
+    settled,
+)
 from virtlxc.inventory.record import Record
 
 DEFINE, REDEFINE, KEEP, REMOVE = "define", "redefine", "keep", "remove"
@@ -16,7 +23,7 @@ _CONTEXT = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
-    """What the daemon has: ``xml`` is the definition that it keeps."""
+    """What the daemon has: ``xml`` is the definition that it keeps, ``digest`` the xml's."""
 
     kind: str
     name: str
@@ -24,6 +31,7 @@ class Present:
     xml: str
     autostart: bool = False
     active: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,7 @@ class Change:
     ``xml`` is what to define and ``old`` what is there; '' where there is nothing, or no change.
     ``autostart`` is what to set, None when it is right already or nobody's concern; ``starts``:
     whether the inventory wants it to run. ``conflict`` says why it cannot be done, '' if it can.
+    ``source`` and ``kept`` are what the record will have of it.
     """
 
     action: str
@@ -46,6 +55,8 @@ class Change:
     starts: bool = False
     active: bool = False
     conflict: str = ""
+    source: str = ""
+    kept: str = ""
 
     @property
     def title(self) -> str:
@@ -78,9 +89,10 @@ def changes(
             # Both written by the same code: what another version wrote otherwise is no change.
             xml, old = format_value(value), format_value(have) if have is not None else ""
         wish = document.autostart
+        action = DEFINE if there is None else KEEP if xml == old else REDEFINE
         found.append(
             Change(
-                action=DEFINE if there is None else KEEP if xml == old else REDEFINE,
+                action=action,
                 kind=document.kind,
                 name=document.name,
                 uuid=value.uuid,
@@ -91,9 +103,40 @@ def changes(
                 starts=bool(wish),
                 active=bool(there and there.active),
                 conflict=_conflict(there, by_uuid.get((document.kind, value.uuid)), value.uuid),
+                source=document.source,
+                kept=there.digest if there is not None and action == KEEP else "",
             )
         )
     return found
+
+
+def unchanged(
+    unread: Iterable[Unread], present: Iterable[Present]
+) -> tuple[list[Change], list[Unread]]:
+    """What is as it was when it was applied, and the files that have to be read after all."""
+    there = {(one.kind, one.uuid): one for one in present}
+    same, others = [], []
+    for one in unread:
+        have = there.get((one.kind, one.uuid))
+        if have is None or have.name != one.name or not have.digest or have.digest != one.kept:
+            others.append(one)
+            continue
+        wish = one.autostart
+        same.append(
+            Change(
+                action=KEEP,
+                kind=one.kind,
+                name=one.name,
+                uuid=one.uuid,
+                file=one.file,
+                autostart=None if wish == have.autostart else wish,
+                starts=bool(wish),
+                active=have.active,
+                source=one.source,
+                kept=one.kept,
+            )
+        )
+    return same, others
 
 
 def _conflict(named: Present | None, same: Present | None, uuid: str) -> str:
@@ -133,7 +176,7 @@ def removals(
                 active=one.active,
             )
         )
-    return sorted(found, key=lambda one: one.kind == "network")
+    return sorted(found, key=lambda one: -KINDS.index(one.kind))
 
 
 def forgotten(

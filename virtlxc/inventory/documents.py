@@ -1,4 +1,4 @@
-"""The documents of an inventory: domains and networks, each with the file that it came from."""
+"""The documents of an inventory: domains, networks and pools, each with its file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from graphlib import CycleError, TopologicalSorter
 
 from virtlxc import model
 from virtlxc.errors import VirtlxcError
+from virtlxc.inventory.record import digest
 from virtlxc.model import Domain
 from virtlxc.model.network import Network
 from virtlxc.model.network_document import format_network, parse_network
+from virtlxc.model.pool import SERVED, Pool, format_pool, parse_pool
+
+Value = Domain | Network | Pool
+KINDS = ("network", "pool", "domain")
+"""In the order in which they are made: a domain needs the others."""
 
 # Possessive throughout: no document can make this look at anything twice.
 _ROOT = re.compile(r"\ufeff?(?:\s++|<\?.*?\?>|<!--.*?-->)*+<([^\s/>!]++)", re.DOTALL)
@@ -19,18 +25,21 @@ _ROOT = re.compile(r"\ufeff?(?:\s++|<\?.*?\?>|<!--.*?-->)*+<([^\s/>!]++)", re.DO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A domain or network as its file says it.
+    """A domain, network or pool as its file says it; ``source`` is the digest of the file's text.
 
     ``autostart``: what the inventory says about starting with the host, None when it says nothing.
     """
 
     file: str
-    value: Domain | Network
+    value: Value
     autostart: bool | None = None
+    source: str = ""
 
     @property
     def kind(self) -> str:
-        return "domain" if isinstance(self.value, Domain) else "network"
+        if isinstance(self.value, Domain):
+            return "domain"
+        return "network" if isinstance(self.value, Network) else "pool"
 
     @property
     def name(self) -> str:
@@ -45,6 +54,26 @@ class Document:
         return f"{self.kind} '{self.name}'"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A file that is what it was when it was applied: reading it would tell nothing new.
+
+    ``kept`` is the digest of the definition that came of it.
+    """
+
+    file: str
+    kind: str
+    name: str
+    uuid: str
+    text: str
+    kept: str
+    source: str
+    autostart: bool | None = None
+
+    def read(self) -> Document:
+        return read_document(self.text, self.file, autostart=self.autostart)
+
+
 def kind_of(text: str) -> str:
     """The name of a document's first element, '' when it has none."""
     found = _ROOT.match(text)
@@ -55,7 +84,7 @@ _TYPE = re.compile(r"<domain\s[^>]*?\btype\s*=\s*[\"']([^\"']*)")
 
 
 def foreign(text: str) -> str:
-    """What a document is, when it is none of a container or a virtual network: 'a <pool>'.
+    """What a document is, when it is none that an inventory has: 'a <volume>'.
 
     '' for those, and for what cannot be read at all.
     """
@@ -64,16 +93,18 @@ def foreign(text: str) -> str:
         found = _TYPE.search(text)
         kind = found[1] if found else "lxc"
         return "" if kind == "lxc" else f"a domain of type '{kind}'"
-    return "" if kind in ("", "network") else f"a <{kind}>"
+    return "" if kind in ("", *KINDS) else f"a <{kind}>"
 
 
 def read_document(text: str, file: str, *, autostart: bool | None = None) -> Document:
     """The document in a file's text. Raises VirtlxcError for what cannot be defined."""
-    return Document(file=file, value=read_value(text), autostart=autostart)
+    return Document(
+        file=file, value=read_value(text), autostart=autostart, source=digest(text)
+    )
 
 
-def read_value(text: str) -> Domain | Network:
-    """The domain or network in a text. Raises VirtlxcError for what is neither, or wrong."""
+def read_value(text: str) -> Value:
+    """What a text describes. Raises VirtlxcError for what is none of it, or wrong."""
     kind = kind_of(text)
     if kind == "network":
         return parse_network(text)
@@ -81,21 +112,36 @@ def read_value(text: str) -> Domain | Network:
         domain = model.parse_domain(text)
         model.check(domain)
         return domain
-    raise VirtlxcError(f"a <{kind}> is neither a <domain> nor a <network>")
+    if kind == "pool":
+        return _read_pool(text)
+    raise VirtlxcError(f"a <{kind}> is neither a <domain> nor a <network> nor a <pool>")
 
 
-def format_value(value: Domain | Network) -> str:
+def _read_pool(text: str) -> Pool:
+    pool = parse_pool(text)
+    if pool.type not in SERVED:
+        raise VirtlxcError(
+            f"storage pool '{pool.name}': its type '{pool.type}' is not supported "
+            f"(allowed: {', '.join(SERVED)})"
+        )
+    # What a running pool shows of its disk is no part of what it is.
+    return replace(pool, capacity=None, allocation=None, available=None)
+
+
+def format_value(value: Value) -> str:
     """The document, as the daemon keeps it."""
-    return model.format_domain(value) if isinstance(value, Domain) else format_network(value)
+    if isinstance(value, Domain):
+        return model.format_domain(value)
+    return format_network(value) if isinstance(value, Network) else format_pool(value)
 
 
 def settled(
-    wanted: Domain | Network,
-    present: Domain | Network | None,
+    wanted: Value,
+    present: Value | None,
     *,
     new_uuid: Callable[[], str],
     new_mac: Callable[[], str],
-) -> Domain | Network:
+) -> Value:
     """``wanted`` with all that it leaves open: as it is in ``present``, else made anew.
 
     What comes out can be compared with what the daemon has, and can be defined many times without
@@ -103,6 +149,9 @@ def settled(
     """
     if isinstance(wanted, Network):
         return _settled_network(wanted, present if isinstance(present, Network) else None, new_uuid)
+    if isinstance(wanted, Pool):
+        there = present.uuid if isinstance(present, Pool) else ""
+        return replace(wanted, uuid=wanted.uuid or there or new_uuid())
     if isinstance(present, Domain):
         wanted = replace(
             wanted,
@@ -148,9 +197,9 @@ def _settled_network(
     return replace(wanted, bridge=bridge, mac=wanted.mac or present.mac)
 
 
-def twins(documents: Iterable[Document]) -> dict[str, str]:
+def twins(documents: Iterable[Document | Unread]) -> dict[str, str]:
     """Files whose name or UUID an earlier one has already, with the reason."""
-    first: dict[tuple[str, str, str], Document] = {}
+    first: dict[tuple[str, str, str], Document | Unread] = {}
     found: dict[str, str] = {}
     for document in documents:
         for what, value in (("name", document.name), ("uuid", document.uuid)):
@@ -162,7 +211,7 @@ def twins(documents: Iterable[Document]) -> dict[str, str]:
 
 
 def ordered(documents: Sequence[Document]) -> list[Document]:
-    """Networks, then domains, those whose namespaces others share before these; else as given.
+    """Networks, pools, domains, those whose namespaces others share before these; else as given.
 
     Raises VirtlxcError when domains wait for each other.
     """
@@ -176,7 +225,7 @@ def ordered(documents: Sequence[Document]) -> list[Document]:
     depth: dict[str, int] = {}
     for name in names:
         depth[name] = max((depth[one] + 1 for one in needs.get(name, ())), default=0)
-    return sorted(documents, key=lambda one: depth[one.name] if one.kind == "domain" else -1)
+    return sorted(documents, key=lambda one: (KINDS.index(one.kind), depth.get(one.name, 0)))
 
 
 def _needs(document: Document) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +15,18 @@ PROTO = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One object and the file (an absolute path) that it came from."""
+    """One object and the file (an absolute path) that it came from.
+
+    ``source`` is the digest of the file's text and ``kept`` that of the definition which came of
+    it: while both are the same, there is nothing to do. '' where it is not known.
+    """
 
     kind: str
     uuid: str
     name: str
     file: str
+    source: str = ""
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,19 @@ def read_record(text: str, path: str) -> Record:
         return Record()
     try:
         found = json.loads(text)
-        names = Entry.__slots__
-        return Record(
-            tuple(Entry(**{name: str(row[name]) for name in names}) for row in found["objects"])
-        )
+        return Record(tuple(_entry(row) for row in found["objects"]))
     except (ValueError, KeyError, TypeError) as error:
         raise VirtlxcError(
             f"{path} is not what virtlxc wrote there ({error!r}): it says what may be removed; "
             "restore it, or remove it to forget",
             Code.INTERNAL_ERROR,
         ) from None
+
+
+def _entry(row: dict[str, object]) -> Entry:
+    must = {name: str(row[name]) for name in ("kind", "uuid", "name", "file")}
+    return Entry(**must, source=str(row.get("source", "")), kept=str(row.get("kept", "")))
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

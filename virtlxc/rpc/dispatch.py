@@ -7,6 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from virtlxc.driver.batches import Outcome
 from virtlxc.driver.named import NamedRef
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
@@ -177,13 +178,19 @@ class Job:
         changes = self._handler.needs_open and not self._handler.procedure.marks & _READING
         if not changes and not self._driver.config.log_calls:
             return
+        lists = [value for value in self._result if isinstance(value, list)]
+        for outcome in [one for found in lists for one in found if isinstance(one, Outcome)]:
+            self._audit_line(outcome.name, outcome.error)
         # What is made by the call has its name in the reply only.
         values = (*self._values, *self._result)
         refs = [value for value in values if isinstance(value, Ref | NamedRef)]
-        result = "ok" if self._error is None else str(self._error)
+        error = "" if self._error is None else str(self._error)
+        self._audit_line(refs[0].name if refs else "", error)
+
+    def _audit_line(self, name: str, error: str) -> None:
         _audit.info(
             "uid=%d pid=%d call=%s domain=%s result=%s",
-            self.client.uid, self.client.pid, self._name(), refs[0].name if refs else "-", result,
+            self.client.uid, self.client.pid, self._name(), name or "-", error or "ok",
         )  # fmt: skip
 
 

@@ -159,6 +159,7 @@ _prctl = _call("prctl", c_int, c_long, c_long, c_long, c_long)
 _signal = _call("signal", c_int, c_void_p)
 _personality = _call("personality", c_long)
 _sethostname = _call("sethostname", c_char_p, c_size_t)
+_syncfs = _call("syncfs", c_int)
 _pivot_root = _call("pivot_root", c_char_p, c_char_p, raw=True)
 _open_tree = _call("open_tree", c_int, c_char_p, c_uint, raw=True)
 _move_mount = _call("move_mount", c_int, c_char_p, c_int, c_char_p, c_uint, raw=True)
@@ -262,6 +263,11 @@ def umount2(target: str, flags: int) -> None:
 
 def pivot_root(new: str, old: str) -> None:
     _checked(_pivot_root(_NR_PIVOT_ROOT, os.fsencode(new), os.fsencode(old)), new)
+
+
+def syncfs(fd: int) -> None:
+    """Waits until all of the file system that ``fd`` is on has been written."""
+    _checked(_syncfs(fd))
 
 
 def clone(flags: int, cgroup_fd: int | None = None, pid: int | None = None) -> int:

@@ -83,7 +83,7 @@ def _import(session: Session, args: Args) -> None:
 COMMANDS = rows(
     Command(
         "apply",
-        "make domains and networks what files say",
+        "make domains, networks and pools what files say",
         flag("dry-run", "only show what would change"),
         flag("start", "start what is marked for autostart and does not run"),
         flag("prune", "remove what apply brought in from these paths and is gone from them"),
@@ -101,7 +101,7 @@ COMMANDS = rows(
     ),
     Command(
         "diff",
-        "how domains and networks differ from what files say; exit status 1 when they do",
+        "how domains, networks and pools differ from what files say; exit status 1 when they do",
         rest("path", PATHS, required=True, complete="files"),
         run=_diff,
         connects=False,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 _SUBJECTS = (
-    "auth", "connect", "lifecycle", "describe", "tuning", "processors", "devices", "guest",
-    "statistics", "console", "events", "network", "node", "native", "absent", "own",
-    "storage",
+    "auth", "connect", "lifecycle", "describe", "tuning", "devices", "statistics", "console",
+    "events", "network", "node", "native", "absent", "own", "batches", "storage",
 )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ daemon, and the reverse.
 - SHUTDOWN and REBOOT say ``how`` init was asked.
 - GUESTS_START waits for the end of the autostart, GUESTS_STOP for that of every domain; 0
   ``seconds`` is as configured. Messages are about those that did not.
+- DEFINE_MANY: what became of each, in their order; with the flag 1 those after the first error are
+  not tried, and not in the reply. DEFINITIONS: of these domains, as far as they have one.
 - CONSOLE_RESIZE: ``dev_name`` null is the first console.
 """
 
@@ -46,4 +48,6 @@ ROWS = (
     (16, "NETWORK_START", "net: network, flags: uint", "warnings: string<1024>", ""),
     (17, "GUESTS_START", "flags: uint", "messages: string<65536>", ""),
     (18, "GUESTS_STOP", "seconds: uint, flags: uint", "messages: string<65536>", ""),
+    (19, "DEFINE_MANY", "xmls: string<1000>, flags: uint", "outcomes: outcome<1000>", ""),
+    (20, "DEFINITIONS", "doms: domain<1000>, flags: uint", "kept: kept_definition<1000>", "quiet"),
 )

@@ -39,5 +39,7 @@ STRUCTS = {
     # What legacy events carry, and modern ones after the number of their callback.
     "lifecycle": "dom: domain, event: int, detail: int",
     # Our own program's.
+    "outcome": "name: string, digest: string, error: string, warnings: string<64>",
+    "kept_definition": "dom: domain, xml: string, digest: string, autostart: int, active: int",
     "host_fact": "name: string, status: string, text: string, mend: string",
 }
