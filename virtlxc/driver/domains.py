@@ -14,33 +14,40 @@ from collections.abc import Sequence
 from virtlxc.driver import (
     addresses,
     batches,
+    blocks,
     bulk,
     consoles,
     definitions,
     devices,
     execs,
+    guest,
     info,
     inits,
     logs,
     metadata,
+    processors,
     refusals,
     shutdown,
     starting,
     stats,
     stopping,
+    traffic,
     tuning,
 )
 from virtlxc.driver.core import Core
 from virtlxc.driver.domain import View
 from virtlxc.driver.execs import ExecHandle, Request
 from virtlxc.driver.ref import (
+    BlockInfo,
     BlockStats,
     Defined,
+    FsInfo,
     Info,
     InterfaceAddresses,
     InterfaceStats,
     Param,
     Ref,
+    VcpuInfo,
 )
 from virtlxc.driver.starting import Wish
 
@@ -266,6 +273,46 @@ class Domains:
     def set_blkio_parameters(self, ref: Ref, params: Sequence[Param], flags: int = 0) -> None:
         tuning.set_blkio_parameters(self._core, ref, params, flags)
 
+    def interface_parameters(self, ref: Ref, device: str, flags: int = 0) -> list[Param]:
+        """``device``: the host end's name, or the MAC."""
+        return traffic.parameters(self._view(ref), device, flags)
+
+    def set_interface_parameters(
+        self, ref: Ref, device: str, params: Sequence[Param], flags: int = 0
+    ) -> None:
+        traffic.set_parameters(self._core, ref, device, params, flags)
+
+    def vcpus(self, ref: Ref, flags: int = 0) -> int:
+        return processors.vcpus(self._view(ref), flags)
+
+    def set_vcpus(self, ref: Ref, count: int, flags: int = 0) -> None:
+        processors.set_vcpus(self._core, ref, count, flags)
+
+    def vcpu_infos(self, ref: Ref) -> list[VcpuInfo]:
+        return processors.vcpu_infos(self._view(ref))
+
+    def affinity(self, ref: Ref, flags: int, maplen: int) -> bytes:
+        """The host's processors that the container may use, as a map of ``maplen`` bytes."""
+        return processors.affinity(self._core, self._view(ref), flags, maplen)
+
+    def pin(self, ref: Ref, cpumap: bytes, flags: int = 0, vcpu: int | None = None) -> None:
+        """``vcpu`` None is the whole container."""
+        processors.pin(self._core, ref, cpumap, flags, vcpu)
+
+    def numa_parameters(self, ref: Ref, flags: int = 0) -> list[Param]:
+        return processors.numa_parameters(self._view(ref), flags)
+
+    def set_numa_parameters(self, ref: Ref, params: Sequence[Param], flags: int = 0) -> None:
+        processors.set_numa_parameters(self._core, ref, params, flags)
+
+    # What an agent would tell
+
+    def fs_info(self, ref: Ref, flags: int = 0) -> list[FsInfo]:
+        return guest.fs_info(self._active(ref), flags)
+
+    def guest_info(self, ref: Ref, types: int, flags: int = 0) -> list[Param]:
+        return guest.guest_info(self._core, self._active(ref), types, flags)
+
     # Statistics, all [fast]
 
     def memory_stats(self, ref: Ref, flags: int = 0) -> list[tuple[int, int]]:
@@ -279,8 +326,12 @@ class Domains:
         return stats.cpu_stats(self._active(ref), start_cpu, ncpus)
 
     def block_stats(self, ref: Ref, path: str) -> BlockStats:
-        """``path`` "" is the whole domain."""
-        return stats.block_stats(self._active(ref), path)
+        """``path`` "" is the whole domain, else a disk's target, source or alias."""
+        return blocks.stats_of(self._core, self._active(ref), path)
+
+    def block_info(self, ref: Ref, path: str, flags: int = 0) -> BlockInfo:
+        """Not [fast]: the image may be on a network."""
+        return blocks.info(self._view(ref), path, flags)
 
     def interface_stats(self, ref: Ref, device: str) -> InterfaceStats:
         """``device``: the host end's name, or the MAC."""

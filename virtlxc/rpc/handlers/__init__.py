@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 
 _SUBJECTS = (
-    "auth", "connect", "lifecycle", "describe", "tuning", "devices", "statistics", "console",
-    "events", "network", "node", "native", "absent", "own", "batches", "storage",
+    "auth", "connect", "lifecycle", "describe", "tuning", "processors", "devices", "guest",
+    "statistics", "console", "events", "network", "node", "native", "absent", "own",
+    "batches", "storage", "nodedevs",
 )  # fmt: skip
 
 
