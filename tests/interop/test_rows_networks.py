@@ -1,0 +1,176 @@
+"""Virtual networks by libvirt-python; read back from links, from the disk and from dnsmasq."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.harness import Instance, wait_for
+from tests.interop.library import Library, LibraryError
+from tests.interop.virsh import DOMAIN
+
+pytestmark = pytest.mark.interop
+
+XML = """<network><name>{name}</name><bridge name='{name}br'/>
+<ip address='10.77.{third}.1' netmask='255.255.255.0'>
+<dhcp><range start='10.77.{third}.100' end='10.77.{third}.150'/></dhcp></ip></network>"""
+ADD_FIRST, DHCP_HOST, LIVE, CONFIG = 4, 4, 1, 2
+
+
+class Nets:
+    """A client, and what the kernel says of its bridges."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.client = Library(instance)
+
+    def on(self, name: str, call: str) -> Any:
+        return self.client(f"connection.networkLookupByName({name!r}).{call}")
+
+    def file(self, name: str) -> Path:
+        return Path(self.instance.paths.networks) / f"{name}.xml"
+
+    def bridge(self, name: str) -> str:
+        """The addresses of a bridge; empty when there is none."""
+        return self.instance.run("ip", "-o", "-4", "address", "show", "dev", f"{name}br").stdout
+
+
+@pytest.fixture(scope="module")
+def nets(shared_instance: Instance) -> Iterator[Nets]:
+    made = Nets(shared_instance)
+    yield made
+    made.client.close()
+
+
+@pytest.fixture
+def lab(nets: Nets) -> Iterator[str]:
+    """A network that is defined and does not run."""
+    nets.client(f"connection.networkDefineXML({XML.format(name='lab', third=1)!r})")
+    yield "lab"
+    for call in ("destroy()", "undefine()"):
+        try:
+            nets.on("lab", call)
+        except LibraryError:
+            continue
+
+
+@pytest.mark.proves("NETWORK_DEFINE_XML", "NETWORK_UNDEFINE", "NETWORK_LOOKUP_BY_NAME",
+                    "NETWORK_LOOKUP_BY_UUID", "NETWORK_GET_XML_DESC")  # fmt: skip
+def test_define_and_undefine(nets: Nets) -> None:
+    nets.client(f"connection.networkDefineXML({XML.format(name='one', third=2)!r})")
+    text = nets.file("one").read_text()
+    uuid = nets.on("one", "UUIDString()")
+    assert f"<uuid>{uuid}</uuid>" in text
+    assert nets.client(f"connection.networkLookupByUUID({UUID(uuid).bytes!r}).name()") == "one"
+    assert "10.77.2.1" in nets.on("one", "XMLDesc(0)")
+    nets.on("one", "undefine()")
+    assert not nets.file("one").exists()
+    with pytest.raises(LibraryError, match="no network with matching name 'one'") as caught:
+        nets.on("one", "name()")
+    assert caught.value.code == 43
+
+
+@pytest.mark.proves("NETWORK_DEFINE_XML_FLAGS", "NETWORK_CREATE_XML_FLAGS")
+def test_with_validation(nets: Nets) -> None:
+    xml = XML.format(name="two", third=3)
+    wrong = xml.replace("<dhcp>", "<dhhcp>").replace("</dhcp>", "</dhhcp>")
+    for call in ("networkDefineXMLFlags", "networkCreateXMLFlags"):
+        with pytest.raises(LibraryError, match="dhhcp"):
+            nets.client(f"connection.{call}({wrong!r}, 1)")
+    nets.client(f"connection.networkDefineXMLFlags({xml!r}, 1)")
+    assert nets.file("two").exists()
+    nets.on("two", "undefine()")
+    nets.client(f"connection.networkCreateXMLFlags({xml!r}, 1)")
+    assert "10.77.3.1/24" in nets.bridge("two")
+    assert not nets.file("two").exists()
+    nets.on("two", "destroy()")
+
+
+@pytest.mark.proves("NETWORK_CREATE", "NETWORK_DESTROY", "NETWORK_IS_ACTIVE",
+                    "NETWORK_GET_BRIDGE_NAME")  # fmt: skip
+def test_start_and_destroy(nets: Nets, lab: str) -> None:
+    assert [nets.bridge(lab), nets.on(lab, "isActive()")] == ["", 0]
+    nets.on(lab, "create()")
+    assert f"{nets.on(lab, 'bridgeName()')} " in nets.bridge(lab)
+    assert nets.on(lab, "isActive()") == 1
+    nets.on(lab, "destroy()")
+    assert [nets.bridge(lab), nets.on(lab, "isActive()")] == ["", 0]
+
+
+@pytest.mark.proves("NETWORK_CREATE_XML", "NETWORK_IS_PERSISTENT")
+def test_a_transient_network(nets: Nets, lab: str) -> None:
+    nets.client(f"connection.networkCreateXML({XML.format(name='brief', third=4)!r})")
+    assert "10.77.4.1/24" in nets.bridge("brief")
+    assert [nets.on("brief", "isPersistent()"), nets.on(lab, "isPersistent()")] == [0, 1]
+    assert not nets.file("brief").exists()
+    nets.on("brief", "destroy()")
+    assert nets.bridge("brief") == ""
+
+
+@pytest.mark.proves("NETWORK_SET_AUTOSTART", "NETWORK_GET_AUTOSTART")
+def test_autostart(nets: Nets, lab: str) -> None:
+    link = nets.file(lab).parent / "autostart" / f"{lab}.xml"
+    nets.on(lab, "setAutostart(1)")
+    assert link.is_symlink()
+    assert nets.on(lab, "autostart()") == 1
+    nets.on(lab, "setAutostart(0)")
+    assert not link.is_symlink()
+
+
+@pytest.mark.proves("CONNECT_NUM_OF_NETWORKS", "CONNECT_LIST_NETWORKS", "CONNECT_LIST_ALL_NETWORKS",
+                    "CONNECT_NUM_OF_DEFINED_NETWORKS",
+                    "CONNECT_LIST_DEFINED_NETWORKS")  # fmt: skip
+def test_lists(nets: Nets, lab: str) -> None:
+    def lists() -> Any:
+        return nets.client(
+            "[connection.numOfNetworks(), connection.listNetworks(), "
+            "connection.numOfDefinedNetworks(), sorted(connection.listDefinedNetworks()), "
+            "[one.name() for one in connection.listAllNetworks(2)]]"
+        )
+
+    assert lists() == [0, [], 2, ["default", lab], []]
+    nets.on(lab, "create()")
+    assert nets.bridge(lab)
+    assert lists() == [1, [lab], 1, ["default"], [lab]]
+
+
+@pytest.mark.proves("NETWORK_UPDATE", "NETWORK_GET_DHCP_LEASES", "NETWORK_LIST_ALL_PORTS")
+def test_a_fixed_address_and_its_lease(nets: Nets, lab: str) -> None:
+    """The guest's own client asks dnsmasq, which has heard of the change."""
+    host = "<host mac='52:54:00:00:00:99' ip='10.77.1.99'/>"
+    nets.on(lab, "create()")
+    nets.on(lab, f"update({ADD_FIRST}, {DHCP_HOST}, -1, {host!r}, {LIVE | CONFIG})")
+    assert "10.77.1.99" in nets.file(lab).read_text()
+    xml = DOMAIN.format(name="guest", root=nets.instance.busybox(), init="/sbin/init")
+    card = f"<interface type='network'><mac address='52:54:00:00:00:99'/><source network='{lab}'/>"
+    xml = xml.replace("<console", f"{card}</interface><console")
+    nets.client(f"guest = connection.createXML({xml!r}, 0)")
+    try:
+        script = "ip link set eth0 up; udhcpc -i eth0 -n -q -t 5 -s /bin/true"
+        nets.instance.virtlxc("exec", "guest", "--", "sh", "-c", script).ok()
+        wait_for("the lease", lambda: nets.on(lab, "DHCPLeases()"))
+        [lease] = nets.on(lab, "DHCPLeases()")
+        assert (lease["mac"], lease["ipaddr"]) == ("52:54:00:00:00:99", "10.77.1.99")
+        assert nets.on(lab, "listAllPorts()") == [], "containers have no ports of their own"
+    finally:
+        nets.client("guest.destroy()")
+
+
+@pytest.mark.proves("CONNECT_NETWORK_EVENT_REGISTER_ANY", "CONNECT_NETWORK_EVENT_DEREGISTER_ANY",
+                    "NETWORK_EVENT_LIFECYCLE")  # fmt: skip
+def test_events(nets: Nets) -> None:
+    watcher = Library(nets.instance)
+    watcher("number = connection.networkEventRegisterAny(None, 0, hear, None)")
+    nets.client(f"connection.networkDefineXML({XML.format(name='told', third=5)!r})")
+    for call in ("create()", "destroy()", "undefine()"):
+        nets.on("told", call)
+    wait_for("the last event", lambda: len(watcher("events")) == 4)
+    assert [event[:2] for event in watcher("events")] == [
+        ["told", 0], ["told", 2], ["told", 3], ["told", 1]
+    ]  # fmt: skip
+    watcher("connection.networkEventDeregisterAny(number)")
+    watcher.close()
