@@ -108,3 +108,15 @@ def parent_of(pid: int) -> int:
     """The parent of a process."""
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("PPid:"))
+
+
+def namespaces_held(pid: int) -> int:
+    """How many descriptors of network namespaces a process has."""
+    found = 0
+    with os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in entries:
+            try:
+                found += os.readlink(entry.path).startswith("net:[")
+            except FileNotFoundError:
+                continue
+    return found

@@ -89,6 +89,7 @@ def settings_for(instance: Instance, options: argparse.Namespace) -> dict[str, A
     return {
         "scratch": str(instance.root),
         "count": options.count,
+        "daemon": instance.daemon_pid,
         "socket": instance.paths.socket,
         "program": command_line(instance.root),
         "ours_root": str(instance.busybox("ours")),
