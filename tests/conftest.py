@@ -38,9 +38,6 @@ NEEDS: dict[str, Need] = {
     "kernel": Need(_is_root, "needs root"),
     "interop": Need(_is_root, "needs root"),
     "vm": Need(lambda: not IN_MACHINE, "runs outside the virtual machine only"),
-    "systemd": Need(
-        lambda: Path("/run/systemd/system").is_dir(), "needs systemd as the host's first process"
-    ),
     "v2": Need(
         lambda: Path("/sys/fs/cgroup/cgroup.controllers").exists(),
         "needs a host with cgroup v2 only",

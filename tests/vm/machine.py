@@ -21,6 +21,7 @@ from tests.harness import CHECKOUT
 from tests.peers import Tree, qemu
 
 HERE = Path(__file__).resolve().parent
+Progress = Callable[[str], None]
 BOOT_TIMEOUT_S = 1500.0
 FULL_TIMEOUT_S = 4 * 3600.0
 MEMORY = "2G"
@@ -67,7 +68,7 @@ def junit_name(node: str) -> tuple[str, str]:
     )
 
 
-def boot(tests: Sequence[str], progress: Callable[[str], None], timeout_s: float) -> Run:
+def boot(tests: Sequence[str], progress: Progress, timeout_s: float) -> Run:
     """Run ``tests`` (node ids) in one boot; ``progress`` gets a line now and then.
 
     After ``timeout_s`` the machine is killed, and no result has come back.
@@ -86,7 +87,7 @@ def boot(tests: Sequence[str], progress: Callable[[str], None], timeout_s: float
                 stderr=console,
                 env=_environment(qemu()),
             )
-            _watch(machine, results, len(tests), progress, timeout_s)
+            watch(machine, lambda: f"{_done(results)} of {len(tests)} tests", progress, timeout_s)
         run = _collect(results, tests)
         run.seconds = time.monotonic() - began
         return run
@@ -142,13 +143,16 @@ def _environment(tree: Tree) -> dict[str, str]:
     return {**more, "PATH": path, "HOME": os.environ.get("HOME", "/root"), "PYTHONPATH": ""}
 
 
-def _watch(
+def watch(
     machine: subprocess.Popen[bytes],
-    results: Path,
-    count: int,
-    progress: Callable[[str], None],
+    summary: Callable[[], str],
+    progress: Progress,
     timeout_s: float,
 ) -> None:
+    """Wait for the machine's end; every half a minute ``progress`` gets the summary.
+
+    At the bound it is killed.
+    """
     began = told = time.monotonic()
     while machine.poll() is None:
         now = time.monotonic()
@@ -158,7 +162,7 @@ def _watch(
             return
         if now - told > 30:
             told = now
-            progress(f"virtual machine: {_done(results)} of {count} tests, {now - began:.0f} s")
+            progress(f"virtual machine: {summary()}, {now - began:.0f} s")
         time.sleep(0.2)
 
 
@@ -169,8 +173,8 @@ def _done(results: Path) -> int:
 
 def _collect(results: Path, tests: Sequence[str]) -> Run:
     run = Run(
-        output=_read(results / "output.txt"),
-        console=_read(results / "console.txt"),
+        output=read(results / "output.txt"),
+        console=read(results / "console.txt"),
     )
     report = results / "junit.xml"
     if not report.exists():
@@ -192,5 +196,6 @@ def _outcome(case: ElementTree.Element) -> Outcome:
     return Outcome("passed", "")
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The file's text; empty when it is not there."""
     return path.read_text("utf-8", "replace") if path.exists() else ""

@@ -22,6 +22,7 @@ from virtlxc.host import dbus, machined
 from virtlxc.host.cgroup import layout
 
 _SCOPE = ".scope"
+_END_SECONDS = 1.0
 
 
 class Machines:
@@ -52,8 +53,7 @@ class Machines:
         self._unsubscribe()
         if self._thread is not None:
             self._work.put(None)
-            self._thread.join()
-            self._bus.close()
+            self._thread.join(_END_SECONDS)
 
     def _noticed(self, event: object) -> None:
         if isinstance(event, Reboot) or (
@@ -74,6 +74,7 @@ class Machines:
                 self._tell(str(error))
             except Exception:
                 log.exception("cannot keep systemd-machined's register")
+        self._bus.close()
 
     def _tell(self, cause: str) -> None:
         """Once for each cause, not for each domain."""

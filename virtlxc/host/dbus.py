@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _CALL_SECONDS = 10.0
+_AUTH_SECONDS = 2.0
 _MANAGER = "org.freedesktop.systemd1.Manager"
 _SYSTEMD = "org.freedesktop.systemd1"
 _SYSTEMD_PATH = "/org/freedesktop/systemd1"
@@ -89,10 +90,9 @@ class Bus:
 
     def _connect(self) -> Any:
         from jeepney import DBusAddress, MatchRule, new_method_call
-        from jeepney.io.blocking import open_dbus_connection
 
         try:
-            connection = open_dbus_connection(bus="SYSTEM")
+            connection = _open()
         except Exception as error:  # jeepney has an exception of its own for each way this fails
             raise BusGone(f"the system bus: {error}") from None
         bus = DBusAddress(
@@ -147,6 +147,23 @@ class Bus:
                 signal = self._connection.recv_until_filtered(removed, timeout=left)
                 if signal.body[1] == path:
                     return str(signal.body[3])
+
+
+def _open() -> Any:
+    """A connection whose every question has a bound, its first one (Hello) too."""
+    from jeepney.bus import get_bus
+    from jeepney.io.blocking import DBusConnection, prep_socket
+
+    class Connection(DBusConnection):  # type: ignore[misc]
+        def send_and_get_reply(self, message: Any, *, timeout: float | None = None) -> Any:
+            return super().send_and_get_reply(message, timeout=timeout or _CALL_SECONDS)
+
+    sock = prep_socket(get_bus("SYSTEM"), False, timeout=_AUTH_SECONDS)
+    try:
+        return Connection(sock)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def manager_call(method: str, signature: str, body: tuple[object, ...]) -> Any:
