@@ -99,7 +99,7 @@ say storage "$(stat -c '%F %a' {device})"
 say write "$(echo works > {device} && head -c 5 {device})"
 say fuse "$(stat -c '%F %t:%T' /dev/fuse)"
 say tun "$(stat -c '%F %t:%T' /dev/net/tun)"
-say made "$(ip tuntap add dev tun7 mode tun 2>&1 && ls /sys/class/net | tr '\\n' ' ')"
+say made "$(tunctl -t tun7 2>&1 && ls /sys/class/net | tr '\\n' ' ')"
 exec 3<>/dev/fuse && say opened yes
 say kvm "$(ls /dev/kvm 2>&1)"
 """
@@ -114,6 +114,7 @@ say kvm "$(ls /dev/kvm 2>&1)"
     assert said["fuse"] == "character special file a:e5"
     assert said["tun"] == "character special file a:c8"
     assert said["opened"] == "yes"
+    assert "tun7" in said["made"]
     assert "No such file" in said["kvm"]
 
 
