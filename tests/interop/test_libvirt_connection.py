@@ -211,6 +211,95 @@ def libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Libvirt
         daemon.close()
 
 
+OLD = """<domain type='lxc'>
+  <name>old</name>
+  <memory unit='MiB'>64</memory>
+  <os><type>exe</type><init>/sbin/init</init></os>
+  <devices>
+    <filesystem type='mount'><source dir='/srv/old'/><target dir='/'/></filesystem>
+    <interface type='network'><mac address='00:16:3e:01:02:03'/><source network='old'/></interface>
+    <watchdog model='i6300esb'/>
+    <console type='pty'/>
+  </devices>
+</domain>
+"""
+OLD_NETWORK = "<network><name>old</name><ip address='10.9.8.1' netmask='255.255.255.0'/></network>"
+NEW = """<domain type='lxc'>
+  <name>new</name>
+  <metadata><virtlxc:container xmlns:virtlxc='urn:virtlxc:domain:1'>
+    <virtlxc:pids limit='100'/></virtlxc:container></metadata>
+  <memory unit='MiB'>64</memory>
+  <os><type>exe</type><init>/sbin/init</init></os>
+  <devices>
+    <filesystem type='mount'><source dir='/srv/new'/><target dir='/'/></filesystem>
+    <console type='pty'/>
+  </devices>
+</domain>
+"""
+
+
+def test_definitions_move_both_ways(libvirtd: peers.Libvirtd, tmp_path: Path) -> None:
+    """libvirt's own driver on one side, virtlxc on the other; no file passes by hand."""
+    instance = Instance()
+    try:
+
+        def move(*words: str) -> Result:
+            # What both sides can be seen from: libvirtd's namespaces, and our socket's path.
+            return libvirtd.spaces.run(*ours("--root", str(instance.root), *words))
+
+        for name, text, command in (("old", OLD, "define"), ("net", OLD_NETWORK, "net-define")):
+            (tmp_path / name).write_text(text)
+            libvirtd.virsh(command, str(tmp_path / name))
+        libvirtd.virsh("autostart", "old")
+        uuid = libvirtd.virsh("domuuid", "old").strip()
+
+        only_shown = move("import", "-c", "lxc:///system", "--dry-run", "old")
+        assert "+ domain 'old': new" in only_shown.ok()
+        assert instance.domains("--all") == []
+        nobody = move("import", "-c", "lxc:///system", "nobody").failed()
+        assert "no persistent domain, network or pool at lxc:///system is called" in nobody
+
+        done = move("import", "-c", "lxc:///system", "old")
+        assert "+ network 'old': new" in done.ok()
+        assert "domain 'old': /domain/devices/watchdog has no effect" in done.stderr
+        assert instance.virtlxc("domuuid", "old").ok().strip() == uuid
+        xml = instance.virtlxc("dumpxml", "old").ok()
+        assert "00:16:3e:01:02:03" in xml
+        assert "<watchdog model='i6300esb'" in xml
+        assert instance.domains("--all", "--autostart") == ["old"]
+        assert move("import", "-c", "lxc:///system", "old").ok() == "nothing\n\n"
+        # Only the sides have changed that should have.
+        assert libvirtd.virsh("list", "--all", "--name").split() == ["old"]
+
+        instance.define(NEW)
+        sent = move("export", "-c", "lxc:///system", "new")
+        assert "+ domain 'new': new" in sent.ok()
+        assert "domain 'new': <virtlxc:pids> is kept, and has no effect there" in sent.stderr
+        theirs = libvirtd.virsh("dumpxml", "new")
+        assert "<virtlxc:pids limit='100'/>" in theirs.replace('"', "'")
+        assert libvirtd.virsh("domuuid", "new") == instance.virtlxc("domuuid", "new").ok()
+        assert move("export", "-c", "lxc:///system", "new").ok() == "nothing\n\n"
+        libvirtd.virsh("desc", "new", "--config", "--new-desc", "changed there")
+        left = move("export", "-c", "lxc:///system", "new")
+        assert "left as it is at lxc:///system: domain 'new' is there, and not as" in left.stderr
+        assert "changed there" in libvirtd.virsh("dumpxml", "new")
+
+        instance.virtlxc("import", "--undo").ok()
+        assert instance.domains("--all") == ["new"]
+        for name in ("old", "new"):
+            libvirtd.virsh("undefine", name)
+        libvirtd.virsh("net-undefine", "old")
+    finally:
+        instance.close()
+
+
+def test_what_is_no_container_is_left_there(shared_instance: Instance) -> None:
+    argv = ours("--root", str(shared_instance.root), "import", "-c", TEST, "test")
+    ran = shared_instance.run(*argv)
+    assert ran.ok() == "nothing\n\n"
+    assert "left there: domain 'test' is a domain of type 'test'" in ran.stderr
+
+
 def test_libvirts_own_lxc_driver(libvirtd: peers.Libvirtd, tmp_path: Path) -> None:
     def there(*words: str) -> Result:
         return libvirtd.spaces.run(*ours("-c", "libvirt+lxc:///system", *words))

@@ -229,9 +229,16 @@ class _Reader:
                 only_values = True
             elif not only_values and word.startswith("--") and word[2:3].isalnum():
                 self.option(word[2:], queue)
+            elif not only_values and self.is_letter(word):
+                self.option(word[1:], queue)
             else:
                 self.value(word)
         return self.args
+
+    def is_letter(self, word: str) -> bool:
+        """Whether this is ``-x`` with a letter of the command's own, which few have."""
+        letters = {opt.name for opt in self.command.options if len(opt.name) == 1}
+        return word[:1] == "-" and word[1:] in letters
 
     def option(self, written: str, queue: list[str]) -> None:
         name, equals, value = written.partition("=")

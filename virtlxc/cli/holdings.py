@@ -14,7 +14,7 @@ from virtlxc.cli.lookup import uuid_bytes, uuid_text
 from virtlxc.cli.session import Session
 from virtlxc.inventory.changes import KEEP, Change, Present
 
-NO_SUPPORT, RPC = 3, 39
+NO_SUPPORT, INVALID_ARG, RPC = 3, 8, 39
 # So many go into one call: a packet has 32 MiB, and progress is to be seen.
 TOGETHER = 100
 # libvirt's bits of lists of domains; the other kinds number theirs another way.
@@ -93,6 +93,10 @@ class Holdings:
             found += self._details(kind, wanted)
         return found
 
+    def every(self, kind: str) -> list[Present]:
+        """All persistent definitions of a kind."""
+        return list(self._details(kind, self._list(kind, KINDS[kind].persistent)))
+
     def _list(self, kind: str, flags: int) -> list[Any]:
         call, field = KINDS[kind].every
         failed = f"Failed to list {kind}s"
@@ -111,12 +115,21 @@ class Holdings:
         on = {ref[1] for ref in self._list(kind, row.persistent | row.autostart)} if refs else set()
         up = {ref[1] for ref in self._list(kind, row.active)} if refs else set()
         for ref in refs:
-            fields = {row.field: ref}
-            xml = self.session.call(f"{row.prefix}_GET_XML_DESC", flags=row.inactive_xml, **fields)
             yield Present(
-                kind=kind, name=ref[0], uuid=uuid_text(ref[1]), xml=xml["xml"],
+                kind=kind, name=ref[0], uuid=uuid_text(ref[1]), xml=self._xml(row, ref),
                 autostart=ref[1] in on, active=ref[1] in up,
             )  # fmt: skip
+
+    def _xml(self, row: Kind, ref: Any) -> str:
+        fields, call = {row.field: ref}, f"{row.prefix}_GET_XML_DESC"
+        try:
+            xml: str = self.session.call(call, flags=row.inactive_xml, **fields)["xml"]
+        except Failed as failed:
+            if failed.code != INVALID_ARG:
+                raise
+            # A driver whose definitions are what runs does not know the flags.
+            xml = self.session.call(call, flags=0, **fields)["xml"]
+        return xml
 
     def _kept_domains(self, refs: Sequence[Any]) -> Iterator[Present]:
         """By our own call, which gives many at once."""

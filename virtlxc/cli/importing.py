@@ -24,12 +24,12 @@ def bring_in(session: Session, folder: str, *, dry_run: bool) -> None:
     documents = in_order(inventory.documents)
     memory = Memory(session.paths, MEMORY)
     if dry_run:
-        found = _new(session, documents)
+        found = only_new(session, documents)
         show(session, found)
         bad: list[Change] = []
     else:
         with memory.locked():
-            found = _new(session, documents)
+            found = only_new(session, documents)
             bad = carry_out(session, found, memory, keep_going=True)
         tell(session, found, bad)
     _tell(session, folder, found)
@@ -37,7 +37,7 @@ def bring_in(session: Session, folder: str, *, dry_run: bool) -> None:
         raise Failed(f"{len(bad) + len(inventory.problems)} could not be taken over")
 
 
-def _new(session: Session, documents: Sequence[Document]) -> list[Change]:
+def only_new(session: Session, documents: Sequence[Document]) -> list[Change]:
     """Definitions that are not here; the others are told about, and left."""
     names = {(one.kind, one.name) for one in documents}
     uuids = {(one.kind, one.uuid) for one in documents}

@@ -56,7 +56,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("checks", "host-validate plan validate"),
         ("service", "daemon"),
     )),
-    ("Inventories", "inventory", (("inventory", "apply check diff import"),)),
+    ("Inventories", "inventory", (("inventory", "apply check diff export import"),)),
     ("Virtlxc itself", "virtlxc", (
         ("shell", "cd connect echo exit help pwd quit"),
         ("units", "guests-start guests-stop install-units remove-units"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from virtlxc.cli.failures import Exit
-from virtlxc.cli.grammar import Command, flag, rest, rows, text
+from virtlxc.cli.failures import Exit, Failed
+from virtlxc.cli.grammar import Command, alias, flag, rest, rows, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from virtlxc.cli.grammar import Args
+    from virtlxc.cli.grammar import Args, Opt
     from virtlxc.cli.session import Session
 
 PATHS = "XML files, and folders of them"
@@ -74,10 +74,31 @@ def _apply(session: Session, args: Args) -> None:
 def _import(session: Session, args: Args) -> None:
     from virtlxc.cli.importing import bring_in, undo
 
-    if "undo" in args:
+    uri = args.get("connect")
+    if uri is not None:
+        from virtlxc.cli.exchanging import bring_from
+
+        bring_from(session, uri, args.rest, dry_run="dry-run" in args)
+    elif args.rest:
+        raise Failed("names are those of definitions at a URI (virtlxc import -c URI NAME...)")
+    elif "undo" in args:
         undo(session, dry_run="dry-run" in args)
     else:
         bring_in(session, args.get("from") or "/etc/libvirt", dry_run="dry-run" in args)
+
+
+def _export(session: Session, args: Args) -> None:
+    from virtlxc.cli.exchanging import send_to
+
+    uri = args.get("connect")
+    if uri is None:
+        raise Failed("where to is missing (virtlxc export -c URI [NAME...])")
+    send_to(session, uri, args.rest, dry_run="dry-run" in args)
+
+
+def _at(what: str) -> tuple[Opt, Opt]:
+    """-c URI and --connect URI."""
+    return alias("c", "connect"), text("connect", what, named=True)
 
 
 COMMANDS = rows(
@@ -107,13 +128,23 @@ COMMANDS = rows(
         connects=False,
     ),
     Command(
+        "export",
+        "define at another daemon what is defined here; says what has no effect there",
+        *_at("the other daemon, such as lxc:///system for libvirt's own driver"),
+        flag("dry-run", "only show what would change"),
+        rest("name", "of domains, networks and pools; all of them if none", complete="domains"),
+        run=_export,
+    ),
+    Command(
         "import",
         "take over the definitions of libvirt's LXC driver; libvirt need not be there",
         text("from", "libvirt's folder, /etc/libvirt by default", named=True, complete="files"),
+        *_at("from this daemon instead, such as lxc:///system for libvirt's own driver"),
         flag("dry-run", "only show what would change"),
         flag("undo", "remove what import brought in, and nothing else"),
+        rest("name", "of domains, networks and pools at --connect; all of them if none"),
         run=_import,
         connects=False,
-        excludes=(("from", "undo"),),
+        excludes=(("from", "undo"), ("connect", "from"), ("connect", "undo")),
     ),
 )
