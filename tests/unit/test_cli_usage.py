@@ -164,7 +164,8 @@ def test_help_shows_every_option_and_group() -> None:
 @pytest.mark.parametrize(
     ("words", "begun", "expected"),
     [
-        ([], "domif", ["domif-getlink", "domifaddr", "domiflist", "domifstat"]),
+        ([], "domif", ["domif-getlink", "domif-setlink", "domifaddr", "domiflist", "domifstat",
+            "domiftune"]),
         (["dumpxml"], "--x", ["--xpath"]),
         (["dumpxml", "web1", "--xpath=/"], "--", [
             "--inactive", "--migratable", "--security-info", "--update-cpu", "--wrap"]),

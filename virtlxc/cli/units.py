@@ -32,11 +32,11 @@ def _factor(unit: str, default: int) -> int | None:
     return int((1000 if unit[1:] == "b" else 1024) ** power)
 
 
-def pretty(size: int) -> str:
+def pretty(size: int, digits: int = 2) -> str:
     """The size in the largest unit of 1024 that keeps a whole number before the point."""
     value, unit = float(size), "B"
     for letter in PREFIXES.upper():
         if value < 1024:
             break
         value, unit = value / 1024, f"{letter}iB"
-    return f"{value:.2f} {unit}"
+    return f"{value:.{digits}f} {unit}"

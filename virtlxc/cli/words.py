@@ -53,3 +53,14 @@ def _word(line: str, at: int) -> tuple[str, int]:
     if quote == '"':
         raise UsageError('missing "')
     return "".join(letters), at
+
+
+def ranges(numbers: list[int]) -> str:
+    """Ascending numbers as the kernel writes them: ``0-3,7``."""
+    parts: list[list[int]] = []
+    for one in numbers:
+        if parts and one == parts[-1][1] + 1:
+            parts[-1][1] = one
+        else:
+            parts.append([one, one])
+    return ",".join(f"{low}-{high}" if low != high else str(low) for low, high in parts)

@@ -33,6 +33,20 @@ def first(element: Element, *paths: str) -> str | None:
     return None
 
 
+def node_text(element: Element) -> str:
+    """The element as libxml2 writes one: its own blanks, double quotes, ``<a/>`` when empty."""
+    from xml.sax.saxutils import escape
+
+    quoted = {'"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
+    head = element.tag + "".join(
+        f' {name}="{escape(value, quoted)}"' for name, value in element.items()
+    )
+    inner = escape(element.text or "") + "".join(
+        node_text(child) + escape(child.tail or "") for child in element
+    )
+    return f"<{head}>{inner}</{element.tag}>" if inner else f"<{head}/>"
+
+
 def select(text: str, path: str, *, wrap: bool = False) -> str:
     """What an XPath expression selects, one node a line, or all in one element ``nodes``."""
     try:

@@ -41,6 +41,15 @@ def _change(verb: str, done: str) -> Run:
     return run
 
 
+def _detach_alias(session: Session, args: Args) -> None:
+    flags = args.bits((("config", CONFIG), ("live", LIVE)))
+    ref = domain(session, args)
+    name = args["alias"]
+    failed = f"Failed to detach device with alias {name}"
+    session.call("DOMAIN_DETACH_DEVICE_ALIAS", failed=failed, dom=ref, alias=name, flags=flags)
+    session.remark("Device detach request sent successfully\n")
+
+
 OPTIONS = (
     word("domain", "name, id or UUID", complete="domains"),
     word("file", "the device's XML", complete="files"),
@@ -65,6 +74,17 @@ COMMANDS = rows(
         *OPTIONS,
         run=_change("detach", "detached"),
         excludes=EXCLUDES,
+    ),
+    Command(
+        "detach-device-alias",
+        "take a device from a domain, by its alias",
+        word("domain", "name, id or UUID", complete="domains"),
+        word("alias", "its name in dumpxml, such as net0"),
+        flag("config", "in the definition"),
+        flag("live", "in what runs"),
+        flag("current", "in what is now"),
+        run=_detach_alias,
+        excludes=EXCLUDES[1:],
     ),
     Command(
         "update-device",

@@ -6,6 +6,7 @@ from virtlxc.cli import shown
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, number, rows, text
 from virtlxc.cli.table import fields
+from virtlxc.cli.words import ranges
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,17 +144,6 @@ def _show_nodecpumap(data: dict[str, Any], args: Args, quiet: bool) -> str:
     return fields(
         [("CPUs present:", data["present"]), ("CPUs online:", data["online"]), ("CPU map:", shown)]
     )
-
-
-def ranges(numbers: list[int]) -> str:
-    """Ascending numbers as the kernel writes them: ``0-3,7``."""
-    parts: list[list[int]] = []
-    for one in numbers:
-        if parts and one == parts[-1][1] + 1:
-            parts[-1][1] = one
-        else:
-            parts.append([one, one])
-    return ",".join(f"{low}-{high}" if low != high else str(low) for low, high in parts)
 
 
 def _nodecpustats(session: Session, args: Args) -> dict[str, int]:
