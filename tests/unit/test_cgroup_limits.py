@@ -100,6 +100,14 @@ def test_protection_and_swap_on_v2() -> None:
     assert swap_only(50, 100) == "0"
 
 
+def test_no_limit_on_memory_needs_no_controller() -> None:
+    assert writes(Limits(memory=UNLIMITED_KIB), {}) == ()
+    assert writes(Limits(memory=UNLIMITED_KIB, swap=UNLIMITED_KIB), {}) == ()
+    for limits in (Limits(memory=1024), Limits(memory=UNLIMITED_KIB, memory_min=4)):
+        with pytest.raises(VirtlxcError, match="the host has no memory controller for <memory>"):
+            writes(limits, {})
+
+
 def test_fixed_points_of_the_scales() -> None:
     assert [weight_from_shares(n) for n in (2, 1024, 262144)] == [1, 100, 10000]
     assert [weight_from_shares(n) for n in (0, 1 << 30)] == [1, 10000]

@@ -135,6 +135,8 @@ def writes(
             continue
         name = _bound(controller, version_of)
         if name is None:
+            if controller == "memory" and _unlimited(limits, what):
+                continue
             raise VirtlxcError(
                 f"the host has no {controller} controller for {' and '.join(_names(limits, what))}",
                 Code.CONFIG_UNSUPPORTED,
@@ -145,6 +147,11 @@ def writes(
         if controller == "io":
             found += _of_devices(limits, name, version_of[name], io_weight_file)
     return tuple(found)
+
+
+def _unlimited(limits: Limits, fields: tuple[str, ...]) -> bool:
+    """Whether every size is "no limit": that holds without a controller, too."""
+    return all((getattr(limits, field) or UNLIMITED_KIB) >= UNLIMITED_KIB for field in fields)
 
 
 def _names(limits: Limits, fields: tuple[str, ...]) -> list[str]:
