@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests import peers
 from tests.harness import Instance
+from tests.interop.conftest import tell_of_calls
 from tests.interop.virsh import DOMAIN
 from tests.namespaces import Result
 
@@ -22,8 +22,7 @@ mount --bind {root}/run/libvirt /run/libvirt"""
 @pytest.fixture
 def dropped_in() -> Iterator[Instance]:
     made = Instance(start=False)
-    Path(made.paths.etc).mkdir(parents=True)
-    Path(made.paths.config).write_text("libvirt_socket = true\n")
+    tell_of_calls(made, "libvirt_socket = true\n")
     made.start_daemon()
     made.spaces.run("sh", "-c", SHOW.format(root=made.root)).ok()
     yield made
@@ -42,6 +41,16 @@ def test_a_plain_uri(dropped_in: Instance) -> None:
     virsh(dropped_in, "-c", "lxc:///system", "define", file).ok()
     assert virsh(dropped_in, "-c", "lxc:///", "list", "--all", "--name").ok().split() == ["plain"]
     assert dropped_in.domains("--all") == ["plain"]
+
+
+@pytest.mark.proves("CONNECT_GET_URI")
+def test_no_uri_at_all(dropped_in: Instance) -> None:
+    """The client looks which daemon is there, and asks it what it is."""
+    root = dropped_in.busybox()
+    file = dropped_in.write("d.xml", DOMAIN.format(name="plain", root=root, init="/sbin/init"))
+    virsh(dropped_in, "define", file).ok()
+    found = virsh(dropped_in, "uri").ok().strip()
+    assert virsh(dropped_in, "-c", found, "list", "--all", "--name").ok().split() == ["plain"]
 
 
 def test_a_plain_uri_that_only_reads(dropped_in: Instance) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests import peers
 from tests.harness import CHECKOUT, Instance, wait_for
+from tests.interop.conftest import tell_of_calls
 from tests.interop.virsh import DOMAIN
 from tests.namespaces import Result
 from virtlxc.rpc.admission import WAITING_MAX
@@ -102,6 +103,7 @@ class Asked:
         bus = ["dbus-daemon", "--nofork", "--nopidfile", f"--config-file={root}/bus"]
         self._start(bus, "org.freedesktop.DBus")
         self.polkitd = self.start_polkit()
+        tell_of_calls(self.instance)
         self.instance.start_daemon()
 
     def start_polkit(self) -> subprocess.Popen[bytes]:
@@ -145,6 +147,7 @@ def asked() -> Iterator[Asked]:
         made.close()
 
 
+@pytest.mark.proves("AUTH_POLKIT")
 def test_whom_polkit_lets_in(asked: Asked) -> None:
     root = asked.instance.busybox()
     file = asked.instance.write("d.xml", DOMAIN.format(name="hers", root=root, init="/sbin/init"))
@@ -209,22 +212,28 @@ def test_those_who_wait_keep_nobody_out(asked: Asked) -> None:
     assert json.loads(again.ok()) == [False]
 
 
+@pytest.mark.proves("AUTH_SASL_INIT", "AUTH_SASL_START", "AUTH_SASL_STEP", refused=True)
 def test_no_sasl(asked: Asked) -> None:
     """What a client hears that insists on a password of libvirt's own kind."""
     script = (
         "import sys; from tests.unit.rpc_service import Raw; from virtlxc.rpc import wire\n"
         "raw = Raw(sys.argv[1])\n"
-        "for name in ('AUTH_LIST', 'AUTH_SASL_INIT', 'CONNECT_OPEN'):\n"
-        "    fields = {'name': None, 'flags': 0} if name == 'CONNECT_OPEN' else {}\n"
+        "for name, fields in (('AUTH_LIST', {}), ('AUTH_SASL_INIT', {}),\n"
+        "        ('AUTH_SASL_START', {'mech': 'PLAIN', 'data': ''}),\n"
+        "        ('AUTH_SASL_STEP', {'data': ''}),\n"
+        "        ('CONNECT_OPEN', {'name': None})):\n"
         "    head, payload = raw.call(name, **fields)\n"
         "    print(wire.ERROR_MESSAGE.decode(payload)[2] if head.status else list(payload))\n"
     )
     argv = [asked.instance.argv()[0], "-c", script, asked.instance.paths.socket]
     ran = asked.instance.spaces.run(*argv, user=BOB, env=asked.instance.environment())
     polkit = [0, 0, 0, 1, 0, 0, 0, 2]
+    no_sasl = (
+        "authentication failed: virtlxc offers no SASL (come by ssh, where users have their keys)"
+    )
     assert ran.ok().splitlines() == [
         str(polkit),
-        "authentication failed: virtlxc offers no SASL (come by ssh, where users have their keys)",
+        *[no_sasl] * 3,
         "authentication required",
     ]
 

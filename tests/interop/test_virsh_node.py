@@ -77,6 +77,7 @@ def scanned() -> Iterator[int]:
     (MERGING / "pages_to_scan").write_text(str(before))
 
 
+@pytest.mark.proves("NODE_SET_MEMORY_PARAMETERS")
 def test_merging_of_pages(virsh: Virsh, scanned: int) -> None:
     assert f"shm_pages_to_scan {scanned}" in " ".join(virsh("node-memory-tune").ok().split())
     virsh("node-memory-tune", "--shm-pages-to-scan", str(scanned + 1)).ok()

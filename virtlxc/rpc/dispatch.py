@@ -91,6 +91,7 @@ class Job:
         except Exception as error:
             self._fail(error)
         self.later = None
+        self._write_audit()
         return True
 
     def finish(self) -> None:

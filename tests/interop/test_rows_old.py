@@ -1,0 +1,66 @@
+"""What clients of old ask, whom libvirt's library of today does not show us any more.
+
+Libraries before 1.3.3 had no numbers for their callbacks; today's use those when the daemon says
+that it has them. So these rows are proved by our own client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness import Instance
+from tests.interop.library import Library
+from tests.interop.virsh import DOMAIN
+from virtlxc.rpc.client import Connection
+
+pytestmark = pytest.mark.interop
+
+LIFECYCLE, REBOOT, STARTED, STOPPED = 0, 1, 2, 5
+
+
+@pytest.fixture(scope="module")
+def library(shared_instance: Instance) -> Iterator[Library]:
+    made = Library(shared_instance)
+    xml = DOMAIN.format(name="web", root=shared_instance.busybox(), init="/sbin/init")
+    made(f"dom = connection.defineXML({xml!r})")
+    yield made
+    made("dom.undefine()")
+    made.close()
+
+
+@pytest.mark.proves("CONNECT_DOMAIN_EVENT_REGISTER", "CONNECT_DOMAIN_EVENT_DEREGISTER",
+                    "DOMAIN_EVENT_LIFECYCLE", old=True)  # fmt: skip
+def test_events_of_the_first_kind(shared_instance: Instance, library: Library) -> None:
+    with Connection(shared_instance.paths.socket) as old:
+        old.call("CONNECT_DOMAIN_EVENT_REGISTER")
+        library("dom.create()")
+        told = old.next_event(20)
+        assert told
+        assert told.name == "DOMAIN_EVENT_LIFECYCLE"
+        assert told.fields["dom"][0] == "web"
+        assert told.fields["dom"][2] == library("dom.ID()")
+        assert told.fields["event"] == STARTED
+        old.call("CONNECT_DOMAIN_EVENT_DEREGISTER")
+        library("dom.destroy()")
+        assert old.next_event(0.2) is None
+
+
+@pytest.mark.proves("CONNECT_DOMAIN_EVENT_REGISTER_ANY", "CONNECT_DOMAIN_EVENT_DEREGISTER_ANY",
+                    "DOMAIN_EVENT_REBOOT", old=True)  # fmt: skip
+def test_events_of_the_second_kind(shared_instance: Instance, library: Library) -> None:
+    def pid() -> int:
+        return int(library("connection.lookupByName('web').ID()"))
+
+    with Connection(shared_instance.paths.socket) as old:
+        old.call("CONNECT_DOMAIN_EVENT_REGISTER_ANY", eventID=REBOOT)
+        library("dom.create()")
+        before = pid()
+        library("dom.reboot(0)")
+        told = old.next_event(20)
+        assert told
+        assert (told.name, told.fields["dom"][0]) == ("DOMAIN_EVENT_REBOOT", "web")
+        assert pid() != before
+        old.call("CONNECT_DOMAIN_EVENT_DEREGISTER_ANY", eventID=REBOOT)
+        library("dom.destroy()")
