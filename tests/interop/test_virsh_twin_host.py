@@ -8,11 +8,13 @@ import pytest
 
 from tests import peers
 from tests.harness import Instance
-from tests.interop.twin import Row, check_same_bytes, rows, state, virsh
+from tests.interop.twin import Row, check_same_bytes, check_same_events, rows, state, virsh
 
 pytestmark = [pytest.mark.interop]
 
 __all__ = ["virsh"]
+
+MAC = "52:54:00:99:00:01"
 
 READING = rows(
     "hostname",
@@ -27,14 +29,107 @@ READING = rows(
 )
 
 
+NODE_DEVICES = rows(
+    "nodedev-list",
+    "nodedev-list --all",
+    "nodedev-list --inactive",
+    "nodedev-list --tree",
+    "nodedev-list --cap pci",
+    "nodedev-list --cap net,storage",
+    "nodedev-list --cap nonsense",
+    "nodedev-list --all --inactive",
+    "nodedev-list --tree --cap pci",
+    "nodedev-dumpxml computer",
+    "nodedev-dumpxml {device}",
+    "nodedev-dumpxml {device} --xpath /device/capability/link",
+    "nodedev-dumpxml nope",
+    "nodedev-dumpxml 20000000c9831b4b,10000000c9831b4b",
+    "nodedev-dumpxml a,b,c",
+    "nodedev-info computer",
+    "nodedev-info {device}",
+    "nodedev-info nope",
+    "nodedev-event",
+    "nodedev-event --list",
+    "nodedev-event --event nonsense",
+    "nodedev-event --event lifecycle --device nope",
+    "nodedev-event --event lifecycle --timeout 1",
+    # What only other daemons can: the words are libvirt's.
+    "nodedev-autostart computer",
+    "nodedev-autostart computer --disable",
+    "nodedev-create {idle}",
+    "nodedev-define {idle}",
+    "nodedev-define {missing}",
+    "nodedev-destroy {device}",
+    "nodedev-destroy --name {device}",
+    "nodedev-detach {device}",
+    "nodedev-detach {device} --driver vfio",
+    "nodedev-reattach {device}",
+    "nodedev-reset {device}",
+    "nodedev-reset nope",
+    "nodedev-start {device}",
+    "nodedev-undefine {device}",
+    "-r nodedev-reset {device}",
+)
+
+INTERFACES = rows(
+    "iface-list",
+    "iface-list --all",
+    "iface-list --inactive",
+    "iface-list --all --inactive",
+    "iface-dumpxml br0",
+    "iface-dumpxml lo",
+    "iface-dumpxml {mac}",
+    "iface-dumpxml lo --inactive",
+    "iface-dumpxml br0 --xpath /interface/bridge",
+    "iface-dumpxml nope0",
+    "iface-dumpxml 52:54:00:00:00:99",
+    "iface-name {mac}",
+    "iface-name lo",
+    "iface-name 52:54:00:00:00:99",
+    "iface-mac lo",
+    "iface-mac nope0",
+    "iface-mac {mac}",
+    "iface-begin",
+    "iface-commit",
+    "iface-rollback",
+    "iface-define {idle}",
+    "iface-define {missing}",
+    "iface-undefine lo",
+    "iface-start lo",
+    "iface-start nope0",
+    "iface-destroy lo",
+)
+
+
 @pytest.fixture(scope="module")
 def values(shared_instance: Instance) -> Iterator[dict[str, str]]:
+    shared_instance.run("ip", "link", "add", "near0", "address", MAC, "type", "veth",
+                        "peer", "name", "far0").ok()
     with state(shared_instance) as found:
-        yield found
+        yield {**found, "device": f"net_near0_{MAC.replace(':', '_')}", "mac": MAC}
+    shared_instance.run("ip", "link", "del", "near0").ok()
 
 
-@pytest.mark.parametrize("row", [*READING], ids=str)
+@pytest.mark.parametrize("row", [*READING, *NODE_DEVICES, *INTERFACES], ids=str)
 def test_same_bytes(
     row: Row, shared_instance: Instance, virsh: peers.Tree, values: dict[str, str]
 ) -> None:
     check_same_bytes(row, shared_instance, virsh, values)
+
+
+HAPPENINGS = ("new", "gone")
+
+
+def test_same_events(
+    shared_instance: Instance, virsh: peers.Tree, values: dict[str, str]
+) -> None:
+    """A pair of links that comes and goes."""
+
+    def happen(what: str) -> None:
+        words = ("add", "c0", "type", "veth", "peer", "name", "c1")
+        shared_instance.run("ip", "link", *(words if what == "new" else ("del", "c0"))).ok()
+
+    check_same_events(
+        "nodedev-event --event lifecycle --loop", HAPPENINGS, shared_instance, virsh, values,
+        happen=happen,
+    )  # fmt: skip

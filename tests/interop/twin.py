@@ -12,7 +12,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,8 +233,12 @@ def check_same_events(
     instance: Instance,
     virsh: peers.Tree,
     values: dict[str, str],
+    happen: Callable[[str], None] | None = None,
 ) -> None:
-    """Lets both watch while things happen; they must tell the same."""
+    """Lets both watch while things happen; they must tell the same.
+
+    What happens is a command of ours, or what ``happen`` does.
+    """
     uri = instance.paths.uri()
     watchers = [
         instance.spaces.popen(
@@ -248,7 +252,11 @@ def check_same_events(
     wait_for("both to be connected", lambda: _connections(instance) >= len(watchers))
     time.sleep(REGISTER_S)
     for happening in happenings:
-        put(instance, happening, values)
+        if happen is None:
+            put(instance, happening, values)
+        else:
+            happen(happening)
+            time.sleep(0.2)  # the daemon looks once for all that happens at the same time
     if "--loop" in words:
         for watcher in watchers:
             watcher.send_signal(signal.SIGINT)  # as Ctrl-C: the only other end of a loop

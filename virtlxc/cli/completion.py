@@ -11,14 +11,19 @@ from virtlxc.cli.words import split
 from virtlxc.errors import VirtlxcError
 
 ACTIVE, INACTIVE, PAUSED = 1, 2, 32
-# What names of domains an option takes -> libvirt's flags for the list of them.
-DOMAINS = {
-    "domains": ACTIVE | INACTIVE,
-    "active-domains": ACTIVE,
-    "inactive-domains": INACTIVE,
-    "paused-domains": PAUSED,
+# What names an option takes -> libvirt's list of them, its field of the reply, and its flags.
+NAMES = {
+    "domains": ("CONNECT_LIST_ALL_DOMAINS", "domains", ACTIVE | INACTIVE),
+    "active-domains": ("CONNECT_LIST_ALL_DOMAINS", "domains", ACTIVE),
+    "inactive-domains": ("CONNECT_LIST_ALL_DOMAINS", "domains", INACTIVE),
+    "paused-domains": ("CONNECT_LIST_ALL_DOMAINS", "domains", PAUSED),
+    "networks": ("CONNECT_LIST_ALL_NETWORKS", "nets", 0),
+    "active-networks": ("CONNECT_LIST_ALL_NETWORKS", "nets", 2),
+    "inactive-networks": ("CONNECT_LIST_ALL_NETWORKS", "nets", 1),
+    "pools": ("CONNECT_LIST_ALL_STORAGE_POOLS", "pools", 0),
+    "node-devices": ("CONNECT_LIST_ALL_NODE_DEVICES", "devices", 0),
+    "host-interfaces": ("CONNECT_LIST_ALL_INTERFACES", "ifaces", 0),
 }
-NETWORKS = {"networks": 0, "inactive-networks": 1, "active-networks": 2}
 TEMPLATES = ("busybox",)
 
 
@@ -88,21 +93,10 @@ def _used(
 
 def _values(session: Session, opt: Opt) -> list[str]:
     try:
-        if opt.complete in DOMAINS:
-            found = session.connection.call(
-                "CONNECT_LIST_ALL_DOMAINS", need_results=1, flags=DOMAINS[opt.complete]
-            )
-            return [ref[0] for ref in found["domains"]]
-        if opt.complete in NETWORKS:
-            found = session.connection.call(
-                "CONNECT_LIST_ALL_NETWORKS", need_results=1, flags=NETWORKS[opt.complete]
-            )
-            return [ref[0] for ref in found["nets"]]
-        if opt.complete == "pools":
-            found = session.connection.call(
-                "CONNECT_LIST_ALL_STORAGE_POOLS", need_results=1, flags=0
-            )
-            return [ref[0] for ref in found["pools"]]
+        if opt.complete in NAMES:
+            call, field, flags = NAMES[opt.complete]
+            found = session.connection.call(call, need_results=1, flags=flags)[field]
+            return [ref[0] for ref in found]
     except (VirtlxcError, Failed):
         return []  # a daemon that does not answer completes nothing
     if opt.complete == "templates":

@@ -13,10 +13,12 @@ from virtlxc.driver.departed import Departed
 from virtlxc.driver.domains import Domains
 from virtlxc.driver.hostview import HostView
 from virtlxc.driver.images import Images
+from virtlxc.driver.interfaces import HostInterfaces
 from virtlxc.driver.machines import Machines
 from virtlxc.driver.monitor import Monitor
 from virtlxc.driver.networks import Networks
 from virtlxc.driver.node import Node
+from virtlxc.driver.node_devices import NodeDevices
 from virtlxc.driver.restarts import Restarts
 from virtlxc.driver.spawning import Spawning
 from virtlxc.driver.storage import Pools
@@ -48,6 +50,8 @@ class Driver:
         self.machines = Machines(core)
         self._autostart = Autostart(core)
         self.host = Node(core.host)
+        self.node_devices = NodeDevices(core.events, lambda: core.host.facts.uuid)
+        self.interfaces = HostInterfaces()
         self.domains = Domains(core)
         self.images = Images(paths, self.domains, self.networks, self._taken_ids)
 
@@ -96,6 +100,7 @@ class Driver:
         self._autostart.close()
         self._core.restarts.close()
         self._core.monitor.close()
+        self.node_devices.close()
         self.machines.close()
         self._core.host.bus.close()
         self._core.spawning.close()

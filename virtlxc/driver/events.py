@@ -100,9 +100,18 @@ class PoolRefresh:
     pool: tuple[str, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class NodeDeviceLifecycle:
+    """``VIR_NODE_DEVICE_EVENT_ID_LIFECYCLE``: 0 is created, 1 deleted."""
+
+    device: str
+    event: int
+    detail: int = 0
+
+
 Event = (
     Lifecycle | Reboot | Metadata | DeviceAdded | DeviceRemoved | DeviceRemovalFailed | Tunable
-    | NetworkLifecycle | PoolLifecycle | PoolRefresh
+    | NetworkLifecycle | PoolLifecycle | PoolRefresh | NodeDeviceLifecycle
 )
 Listener = Callable[[Any], None]
 

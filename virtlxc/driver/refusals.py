@@ -88,6 +88,10 @@ class Refusals:
         """``what`` was looked for: "name 'lab'"."""
         return VirtlxcError(f"{self._not_found} with matching {what}", self._code, self._domain)
 
+    def not_there(self, cause: str) -> VirtlxcError:
+        """The same in other words."""
+        return VirtlxcError(f"{self._not_found}: {cause}", self._code, self._domain)
+
     def invalid(self, cause: str) -> VirtlxcError:
         """What the state of a thing forbids."""
         return self._refusal(f"Requested operation is not valid: {cause}", Code.OPERATION_INVALID)
@@ -108,3 +112,7 @@ class Refusals:
 NETWORK = Refusals(From.NETWORK, "Network not found: no network", Code.NO_NETWORK)
 POOL = Refusals(From.STORAGE, "Storage pool not found: no storage pool", Code.NO_STORAGE_POOL)
 VOLUME = Refusals(From.STORAGE, "Storage volume not found: no storage vol", Code.NO_STORAGE_VOL)
+NODE_DEVICE = Refusals(
+    From.NODEDEV, "Node device not found: no node device", Code.NO_NODE_DEVICE
+)
+INTERFACE = Refusals(From.INTERFACE, "Interface not found", Code.NO_INTERFACE)

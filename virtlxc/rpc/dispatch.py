@@ -115,19 +115,14 @@ class Job:
             raise VirtlxcError(f"Unexpected message type {head.type}", Code.RPC, From.RPC)
         if head.status != wire.OK:
             raise VirtlxcError(f"Unexpected message status {head.status}", Code.RPC, From.RPC)
-        handler = registry.find(head.program, head.proc)
+        handler = registry.find(head.program, head.proc, readonly=self.client.readonly)
         if not (self.client.admitted or handler.procedure.name.startswith("AUTH_")):
             raise VirtlxcError("authentication required", Code.RPC, From.RPC)
         if handler.needs_open and not self.client.opened:
             raise VirtlxcError("internal error: connection not open", Code.INTERNAL_ERROR, From.RPC)
         marks = handler.procedure.marks
         if self.client.readonly and "ro" not in marks:
-            name = registry.api_name(handler.procedure.name)
-            raise VirtlxcError(
-                f"operation forbidden: read only access prevents {name}",
-                Code.OPERATION_DENIED,
-                From.RPC,
-            )
+            raise registry.forbidden(handler.procedure.name)
         if head.type == wire.CALL_WITH_FDS and "fds" not in marks:
             raise VirtlxcError(f"{handler.procedure.name} takes no descriptors", Code.RPC, From.RPC)
         return handler

@@ -23,7 +23,7 @@ class Kind(NamedTuple):
     legacy: str
     modern: str
     fields: Callable[[Any], tuple[Any, ...]]
-    about: Callable[[Any], bytes]
+    about: Callable[[Any], bytes | str]
 
 
 KINDS: dict[type, Kind] = {
@@ -67,11 +67,15 @@ KINDS: dict[type, Kind] = {
         "pool", 1, "", "STORAGE_POOL_EVENT_REFRESH",
         lambda event: (event.pool,), lambda event: event.pool[1],
     ),
+    told.NodeDeviceLifecycle: Kind(
+        "node device", 0, "", "NODE_DEVICE_EVENT_LIFECYCLE",
+        lambda event: ((event.device,), event.event, event.detail), lambda event: event.device,
+    ),
 }  # fmt: skip
 
 # How many kinds of events libvirt 9.0.0 knows of each group; any of them may be wanted, and those
 # that containers never have just do not come.
-_KNOWN = {"domain": 27, "network": 1, "pool": 2}
+_KNOWN = {"domain": 27, "network": 1, "pool": 2, "node device": 2}
 _REGISTRATIONS_MAX = 1024
 
 
@@ -80,8 +84,8 @@ class Registrations:
 
     def __init__(self) -> None:
         self._next = 1
-        # number of the callback -> (group, event, UUID or None, whether of the old kind)
-        self._wanted: dict[int, tuple[str, int, bytes | None, bool]] = {}
+        # number of the callback -> (group, event, the object or None, whether of the old kind)
+        self._wanted: dict[int, tuple[str, int, bytes | str | None, bool]] = {}
 
     def add(self, group: str, event: int, about: object, legacy: bool) -> int:
         if not 0 <= event < _KNOWN[group]:
@@ -103,8 +107,9 @@ class Registrations:
             )
         number = self._next
         self._next += 1
-        uuid = about[1] if isinstance(about, tuple) else None
-        self._wanted[number] = (group, event, uuid, legacy)
+        # By UUID, or by name what has nothing else.
+        one = about[min(1, len(about) - 1)] if isinstance(about, tuple) else None
+        self._wanted[number] = (group, event, one, legacy)
         return number
 
     def remove(self, number: int) -> None:

@@ -141,15 +141,28 @@ def load() -> None:
 _rows: dict[tuple[int, int], tuple[str, str]] = {}
 
 
-def find(program: int, number: int) -> Handler:
-    """The handler of a procedure. Raises VirtlxcError in the words that libvirt's clients read."""
+def find(program: int, number: int, *, readonly: bool = False) -> Handler:
+    """The handler of a procedure. Raises VirtlxcError in the words that libvirt's clients read.
+
+    What a ``readonly`` client may not do is refused for that reason, whether we could or not.
+    """
     found = _handlers.get((program, number))
     if found is not None:
         return found
     known = _rows.get((program, number))
     if known is None or "event" in procedure(known[1], known[0]).marks:
         raise VirtlxcError(f"unknown procedure: {number}", Code.RPC, From.RPC)
+    if readonly and "ro" not in procedure(known[1], known[0]).marks:
+        raise forbidden(known[1])
     raise not_supported(known[1])
+
+
+def forbidden(name: str) -> VirtlxcError:
+    return VirtlxcError(
+        f"operation forbidden: read only access prevents {api_name(name)}",
+        Code.OPERATION_DENIED,
+        From.RPC,
+    )
 
 
 def all_handlers() -> list[Handler]:

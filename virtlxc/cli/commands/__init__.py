@@ -39,11 +39,20 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("host", "capabilities domcapabilities freecell hostname maxvcpus nodecpumap nodecpustats"
                  " nodeinfo nodememstats sysinfo uri version"),
     )),
+    ("Interface", "interface", (
+        ("ifaces", "iface-begin iface-commit iface-define iface-destroy iface-dumpxml iface-edit"
+                   " iface-list iface-mac iface-name iface-rollback iface-start iface-undefine"),
+    )),
     ("Networking", "network", (
         ("networks", "net-autostart net-create net-define net-destroy net-dhcp-leases net-dumpxml"
                      " net-edit net-event net-info net-list net-name net-start net-undefine"
                      " net-uuid"),
         ("network_changes", "net-update"),
+    )),
+    ("Node Device", "nodedev", (
+        ("nodedevs", "nodedev-autostart nodedev-create nodedev-define nodedev-destroy"
+                     " nodedev-detach nodedev-dumpxml nodedev-event nodedev-info nodedev-list"
+                     " nodedev-reattach nodedev-reset nodedev-start nodedev-undefine"),
     )),
     ("Storage Pool", "pool", (
         ("pools", "pool-autostart pool-build pool-capabilities pool-create pool-define"

@@ -117,7 +117,7 @@ def _getlink(session: Session, args: Args) -> str:
     from virtlxc.cli.xml import attribute
 
     wanted = args["interface"]
-    mac = _mac(wanted)
+    mac = mac_of(wanted)
     found = [
         one
         for one in _interfaces(session, args, INACTIVE_XML if "config" in args else 0)
@@ -133,7 +133,7 @@ def _getlink(session: Session, args: Args) -> str:
     return attribute(found[0], "link/@state") or "up"
 
 
-def _mac(text: str) -> str:
+def mac_of(text: str) -> str:
     """A MAC address in its one form, "" when the text is none."""
     parts = text.split(":")
     try:

@@ -170,7 +170,12 @@ CALLS = {
     "STORAGE_VOL_DOWNLOAD": "vol.download(stream, offset, length, flags)",
     # Devices and interfaces of the host; a device's calls have only its name
     "NODE_DEVICE_LOOKUP_BY_NAME": "conn.nodeDeviceLookupByName(name)",
+    "NODE_DEVICE_LOOKUP_SCSI_HOST_BY_WWN":
+        "conn.nodeDeviceLookupSCSIHostByWWN(wwnn, wwpn, flags)",
     "NODE_DEVICE_CREATE_XML": "conn.nodeDeviceCreateXML(xml_desc, flags)",
+    "NODE_DEVICE_DEFINE_XML": "conn.nodeDeviceDefineXML(xml_desc, flags)",
+    "NODE_DEVICE_CREATE": "device.create(flags)",
+    "NODE_DEVICE_UNDEFINE": "device.undefine(flags)",
     "NODE_DEVICE_GET_XML_DESC": "device.XMLDesc(flags)",
     "NODE_DEVICE_GET_PARENT": "device.parent()",
     "NODE_DEVICE_LIST_CAPS": "device.listCaps()",
@@ -183,6 +188,7 @@ CALLS = {
     "NODE_DEVICE_IS_ACTIVE": "device.isActive()",
     "NODE_DEVICE_IS_PERSISTENT": "device.isPersistent()",
     "NODE_DEVICE_GET_AUTOSTART": "device.autostart()",
+    "NODE_DEVICE_SET_AUTOSTART": "device.setAutostart(autostart)",
     "INTERFACE_LOOKUP_BY_NAME": "conn.interfaceLookupByName(name)",
     "INTERFACE_LOOKUP_BY_MAC_STRING": "conn.interfaceLookupByMACString(mac)",
     "INTERFACE_GET_XML_DESC": "iface.XMLDesc(flags)",
