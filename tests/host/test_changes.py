@@ -301,6 +301,7 @@ def test_events_tell_of_devices(lab: ChangeLab, ref: Ref) -> None:
     lab.connect()
 
 
+@pytest.mark.kernel
 def test_the_status_on_disk_is_the_new_one(lab: ChangeLab, ref: Ref) -> None:
     lab.attach(ref, NIC.format(number=71))
     run = json.loads((lab.folder(ref) / "status.json").read_text())["run"]

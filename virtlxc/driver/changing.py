@@ -42,17 +42,13 @@ _LOCK_SECONDS = 5.0
 _FILE = "change.json"
 
 
-class Busy(VirtlxcError):
-    """The container keeps a device that was to be taken from it."""
-
-
 def change(core: Core, entry: Entry, target: View, check: model.Domain | None) -> View:
     """Makes the running domain of ``entry`` what ``target`` says; the caller holds the job.
 
     ``target`` is the view with the changed ``live``, and with ``links``, ``bridges`` and
     ``aliases`` of ``run`` to match. ``check`` is the domain reduced to what is new, if anything is:
-    the checks of a start are made for that. Raises :class:`Busy`, or VirtlxcError; then nothing
-    has changed.
+    the checks of a start are made for that. Raises VirtlxcError, RESOURCE_BUSY
+    when the container keeps what was to be taken from it; then nothing has changed.
     """
     view = entry.view
     assert view.run is not None and view.live is not None
@@ -227,7 +223,7 @@ def _inside(core: Core, view: View, wanted: Sequence[Step], lock: int | None) ->
         cause = failed.text or os.strerror(failed.errno)
         text = f"{failed.step}: {cause}" if failed.step else cause
         if failed.step.startswith("detach "):
-            raise Busy(text, Code.RESOURCE_BUSY) from None
+            raise VirtlxcError(text, Code.RESOURCE_BUSY) from None
         raise VirtlxcError(text) from None
     except (OSError, protocol.ProtocolError, TimeoutError) as error:
         raise VirtlxcError(f"wait for the change: {error or 'no answer'}") from None

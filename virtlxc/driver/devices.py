@@ -344,8 +344,9 @@ def _detach_live(core: Core, entry: Entry, kind: str, at: int) -> None:
     alias = names[at]
     try:
         changing.change(core, entry, replace(view, live=live, run=run), None)
-    except changing.Busy:
-        core.events.emit(DeviceRemovalFailed(view.ref, alias))
+    except VirtlxcError as error:
+        if error.code == Code.RESOURCE_BUSY:
+            core.events.emit(DeviceRemovalFailed(view.ref, alias))
         raise
     core.events.emit(DeviceRemoved(view.ref, alias))
 

@@ -15,6 +15,7 @@ from virtlxc.driver import groups, impact, refusals
 from virtlxc.driver.constants import MEMORY_UNLIMITED, Affect, ParamType
 from virtlxc.driver.core import Core
 from virtlxc.driver.domain import View
+from virtlxc.driver.events import Tunable
 from virtlxc.driver.ref import Param, Ref
 from virtlxc.host.cgroup import limits
 from virtlxc.host.cgroup.limits import IoDevice, Limits
@@ -137,7 +138,10 @@ def set_scheduler_parameters(core: Core, ref: Ref, params: Sequence[Param], flag
             chosen["period"] = changed.cputune.period or limits.DEFAULT_PERIOD_US
         write(core, view, Limits(**chosen))
 
-    _apply(core, ref, flags, change, act)
+    view = _apply(core, ref, flags, change, act)
+    if impact.resolve(view, flags) & Affect.LIVE:
+        told = [Param(f"cputune.{one.name}", one.type, one.value) for one in params]
+        core.events.emit(Tunable(view.ref, tuple(told)))
 
 
 # Block I/O parameters
@@ -232,9 +236,9 @@ def _apply(
     flags: int,
     change: Callable[[model.Domain], model.Domain],
     act: Callable[[View, model.Domain], None],
-) -> None:
+) -> View:
     with core.changing(ref, "tune") as (entry, _):
-        impact.apply(core, entry, flags, change, act)
+        return impact.apply(core, entry, flags, change, act)
 
 
 def write(core: Core, view: View, wanted: Limits) -> None:

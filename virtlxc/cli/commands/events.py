@@ -98,6 +98,9 @@ def told(event: Event) -> str | None:
     elif name == "metadata-change":
         uri = fields["nsuri"] or "<null>"
         line += f": type {named(METADATA, fields['type'])}, uri {uri}"
+    elif name == "tunable":
+        params = "".join(f"\t{field}: {value}\n" for field, _kind, value in fields["params"])
+        return f"{line}:\n{params}"
     elif "devAlias" in fields:
         line += f": {fields['devAlias']}"
     return line + "\n"

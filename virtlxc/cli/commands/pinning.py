@@ -56,7 +56,8 @@ def _numbers(written: str) -> set[int]:
                 raise ValueError
             chosen = chosen - one if part.strip().startswith("^") else chosen | one
     except ValueError:
-        chosen = set()
+        reason = f"invalid argument: Failed to parse bitmap '{written}'"
+        raise Failed(f"Invalid cpulist '{written}'", reason) from None
     if not chosen:
         raise Failed(f"Invalid cpulist '{written}'")
     return chosen
