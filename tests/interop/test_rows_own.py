@@ -150,3 +150,16 @@ def test_a_network(box: Instance) -> None:
     assert "10.78.1.1/24" in box.run("ip", "-o", "address", "show", "dev", "ownbr").ok()
     box.virtlxc("net-destroy", "own").ok()
     box.virtlxc("net-undefine", "own").ok()
+
+
+@pytest.mark.proves("GUESTS_START", "GUESTS_STOP")
+def test_the_end_of_a_host_and_its_beginning(instance: Instance) -> None:
+    instance.define(DOMAIN.format(name="one", root=instance.busybox(), init="/sbin/init"))
+    instance.virtlxc("autostart", "one").ok()
+    instance.virtlxc("start", "one").ok()
+    first = pid(instance, "one")
+    wait_for("init", lambda: "0000000000000000" not in _caught(first))
+    assert instance.virtlxc("guests-stop").stderr == ""
+    assert not os.path.exists(f"/proc/{first}")
+    instance.virtlxc("guests-start").ok()
+    assert os.path.exists(f"/proc/{pid(instance, 'one')}/root/etc/inittab")
