@@ -134,7 +134,7 @@ def test_a_busy_folder_stays_and_is_told(dom: Changing) -> None:
     assert "/shared" not in dom.inside("/bin/cat", "/proc/mounts")
 
 
-@pytest.mark.proves("DOMAIN_GET_BLOCK_INFO")
+@pytest.mark.proves("DOMAIN_GET_BLOCK_INFO", "DOMAIN_BLOCK_PEEK", "DOMAIN_BLOCK_RESIZE")
 def test_sizes_and_traffic_of_a_disk(dom: Changing) -> None:
     image = dom.instance.root / "disk.img"
     image.write_bytes(b"x" * 65536)
@@ -154,6 +154,14 @@ def test_sizes_and_traffic_of_a_disk(dom: Changing) -> None:
     assert dom("blockStatsFlags('vda')")["rd_bytes"] == dom("blockStats('vda')")[1]
     assert dom("blockStats('disk0')")[1] == dom("blockStats('vda')")[1]
     assert dom.refused("blockInfo('vdb')").code == INVALID_ARG
+    assert dom("blockPeek('vda', 65534, 4)") == "xx\0\0"
+    assert dom.refused("blockPeek('vda', 1 << 20, 4)").code == INVALID_ARG
+    dom("blockResize('vda', 2048)")
+    assert image.stat().st_size == 2 << 20
+    size = ("exec", "changing", "--", "/bin/blockdev", "--getsize64", "/dev/vda")
+    assert dom.instance.virtlxc(*size).ok().strip() == str(2 << 20)
+    dom("blockResize('vda', 524288, 1)")
+    assert image.stat().st_size == 524288
     dom(f"detachDeviceFlags({disk!r}, {LIVE})")
 
 

@@ -5,8 +5,10 @@ Sources: the kernel's cgroup-v2.rst (io.stat) and cgroup-v1/blkio-controller.rst
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 
 from virtlxc.driver import groups, refusals, stats
 from virtlxc.driver.core import Core
@@ -33,23 +35,83 @@ def info(view: View, path: str, flags: int) -> BlockInfo:
     disk = find(view.current, path, _aliases(view))
     if disk is None:
         raise refusals.bad_argument(f"invalid path {path} not assigned to domain")
-    source = disk.source or ""
-    try:
-        fd = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            found = os.fstat(fd)
-            size = os.lseek(fd, 0, os.SEEK_END)
-        finally:
-            os.close(fd)
-    except OSError as error:
-        raise VirtlxcError(
-            f"cannot look at disk '{disk.target}' of domain '{view.name}': {source}:"
-            f" {error.strerror}",
-            Code.SYSTEM_ERROR,
-        ) from None
+    with _opened(view, disk, os.O_RDONLY) as fd:
+        found = os.fstat(fd)
+        size = os.lseek(fd, 0, os.SEEK_END)
     if stat.S_ISBLK(found.st_mode):
         return BlockInfo(size, size, size)
     return BlockInfo(found.st_blocks * 512, size, size)
+
+
+def peek(view: View, path: str, offset: int, size: int, flags: int) -> bytes:
+    """Bytes of a disk as they are in its raw image or device."""
+    refusals.check_flags("lxcDomainBlockPeek", flags)
+    disk = _raw(view, path)
+    with _opened(view, disk, os.O_RDONLY) as fd:
+        found = os.pread(fd, size, offset)
+    if len(found) < size:
+        raise refusals.bad_argument(
+            f"disk '{disk.target}' ends before {offset + size}: {size} bytes from {offset} on"
+            " cannot be read"
+        )
+    return found
+
+
+# virDomainBlockResizeFlags: the size is in bytes, not KiB.
+_RESIZE_BYTES = 1
+
+
+def resize(core: Core, view: View, path: str, size: int, flags: int) -> None:
+    """Makes the raw image of a running domain's disk larger or smaller, and its device with it."""
+    refusals.check_flags("lxcDomainBlockResize", flags, _RESIZE_BYTES)
+    disk = _raw(view, path)
+    if disk.type != "file":
+        raise VirtlxcError(
+            f"Operation not supported: disk '{disk.target}' is a device of the host: resize it"
+            " there",
+            Code.OPERATION_UNSUPPORTED,
+        )
+    if disk.readonly:
+        raise refusals.invalid(f"disk '{disk.target}' is read-only")
+    with _opened(view, disk, os.O_WRONLY) as fd:
+        try:
+            os.ftruncate(fd, size if flags & _RESIZE_BYTES else size * 1024)
+            core.host.loop_resized(tag_of(view.uuid, disk.target))
+        except OSError as error:
+            raise _refused(view, disk, "resize", error) from None
+
+
+def _raw(view: View, path: str) -> Disk:
+    disk = find(view.current, path, _aliases(view))
+    if disk is None:
+        raise refusals.bad_argument(f"invalid disk path '{path}'")
+    if disk.driver_format not in (None, "raw"):
+        raise VirtlxcError(
+            f"Operation not supported: disk '{disk.target}' is of the format"
+            f" '{disk.driver_format}', not raw",
+            Code.OPERATION_UNSUPPORTED,
+        )
+    return disk
+
+
+@contextlib.contextmanager
+def _opened(view: View, disk: Disk, mode: int) -> Iterator[int]:
+    try:
+        fd = os.open(disk.source or "", mode | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _refused(view, disk, "open", error) from None
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _refused(view: View, disk: Disk, what: str, error: OSError) -> VirtlxcError:
+    return VirtlxcError(
+        f"cannot {what} disk '{disk.target}' of domain '{view.name}': {disk.source}:"
+        f" {error.strerror}",
+        Code.SYSTEM_ERROR,
+    )
 
 
 def _aliases(view: View) -> tuple[str, ...]:

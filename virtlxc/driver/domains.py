@@ -333,6 +333,13 @@ class Domains:
         """Not [fast]: the image may be on a network."""
         return blocks.info(self._view(ref), path, flags)
 
+    def block_peek(self, ref: Ref, path: str, offset: int, size: int, flags: int = 0) -> bytes:
+        return blocks.peek(self._view(ref), path, offset, size, flags)
+
+    def block_resize(self, ref: Ref, path: str, size: int, flags: int = 0) -> None:
+        """``size`` in KiB, or in bytes as ``flags`` say."""
+        blocks.resize(self._core, self._active(ref), path, size, flags)
+
     def interface_stats(self, ref: Ref, device: str) -> InterfaceStats:
         """``device``: the host end's name, or the MAC."""
         return stats.interface_stats(self._active(ref), device)

@@ -17,6 +17,7 @@ from virtlxc.host.probe import probe_host
 from virtlxc.model import Domain
 from virtlxc.paths import Paths
 from virtlxc.plan.steps import CONTROLLER
+from virtlxc.runtime.ops.loops import follow
 
 # How long groups are made without systemd once it could not be asked.
 _NO_SCOPE_SECONDS = 10.0
@@ -74,6 +75,10 @@ class HostView:
     def loops(self) -> dict[str, tuple[int, int]]:
         """The numbers of the loop devices in use, by tag: a running domain has them already."""
         return gather.loops()
+
+    def loop_resized(self, tag: str) -> None:
+        """The image behind a loop device has another size now."""
+        follow(tag)
 
     # Where systemd runs, a domain's group is a scope of its own
 

@@ -23,7 +23,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("pinning", "emulatorpin numatune setvcpus vcpuinfo vcpupin"),
         ("devices", "attach-device detach-device detach-device-alias update-device"),
         ("cards", "attach-interface detach-interface domif-setlink domiftune"),
-        ("disks", "attach-disk detach-disk"),
+        ("disks", "attach-disk blockresize detach-disk"),
         ("guests", "domfsinfo domjobinfo guestinfo"),
         ("processes", "lxc-enter-namespace send-process-signal"),
     )),

@@ -14,7 +14,7 @@ from virtlxc.cli.devices import (
     flags_of,
 )
 from virtlxc.cli.failures import Failed
-from virtlxc.cli.grammar import Command, alias, flag, rows, text, word
+from virtlxc.cli.grammar import Command, alias, flag, number, rows, text, word
 from virtlxc.cli.lookup import domain
 from virtlxc.cli.params import STRING_OKAY, shown, values
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from virtlxc.cli.session import Ref, Session
 
 ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
+KIB, RESIZE_BYTES = 1024, 1
 SOURCE_TYPES = ("file", "block", "network")
 SIZES = ("capacity", "allocation", "physical")
 # Parameters in virsh's order: its short name, "" where it has none, and what it is for people.
@@ -133,6 +134,29 @@ def _detach(session: Session, args: Args) -> None:
     session.remark("Disk detached successfully\n")
 
 
+def _resize(session: Session, args: Args) -> None:
+    from virtlxc.cli.units import to_bytes
+
+    path = args["path"]
+    size = to_bytes(args["size"], KIB)
+    if size is None:
+        raise Failed(
+            f"Scaled numeric value '{args['size']}' for <size> option is malformed or out of range"
+        )
+    # As virsh: in KiB where that is exact.
+    flags = RESIZE_BYTES if size % KIB else 0
+    ref = domain(session, args)
+    session.call(
+        "DOMAIN_BLOCK_RESIZE",
+        failed=f"Failed to resize block device '{path}'",
+        dom=ref,
+        disk=path,
+        size=size if flags else size // KIB,
+        flags=flags,
+    )
+    session.remark(f"Block device '{path}' is resized")
+
+
 def _info(session: Session, args: Args) -> dict[str, Any]:
     from virtlxc.cli.xml import attribute
 
@@ -238,6 +262,14 @@ COMMANDS = rows(
             ("source-host-socket", "source-protocol"),
             ("source-host-socket", "source-host-transport"),
         ),
+    ),
+    Command(
+        "blockresize",
+        "make a disk's image larger or smaller while the domain runs",
+        DOMAIN,
+        word("path", "the disk's name below /dev, or its image"),
+        number("size", "the size, in KiB if there is no unit", required=True),
+        run=_resize,
     ),
     Command(
         "detach-disk",

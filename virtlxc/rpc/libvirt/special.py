@@ -107,6 +107,32 @@ def _vcpu_pin_info(conn: Any, fields: Fields, thing: Thing) -> tuple[Any, ...]:
     return (b"".join(bits(one) for one in maps), len(maps))
 
 
+@_stands_for("DOMAIN_GET_FSINFO")
+def _fsinfo(conn: Any, fields: Fields, thing: Thing) -> tuple[Any, ...]:
+    found = thing("dom").fsInfo(fields["flags"])
+    rows = [(point, name, kind, list(aliases or ())) for point, name, kind, aliases in found]
+    return (rows, len(rows))
+
+
+@_stands_for("DOMAIN_GET_TIME")
+def _time(conn: Any, fields: Fields, thing: Thing) -> tuple[Any, ...]:
+    found = thing("dom").getTime(fields["flags"])
+    return (found["seconds"], found["nseconds"])
+
+
+@_stands_for("DOMAIN_SET_TIME")
+def _set_time(conn: Any, fields: Fields, thing: Thing) -> tuple[Any, ...]:
+    moment = {"seconds": fields["seconds"], "nseconds": fields["nseconds"]}
+    thing("dom").setTime(moment, fields["flags"])
+    return ()
+
+
+@_stands_for("DOMAIN_GET_JOB_STATS")
+def _job_stats(conn: Any, fields: Fields, thing: Thing) -> tuple[Any, ...]:
+    found = dict(thing("dom").jobStats(fields["flags"]))
+    return (found.pop("type", 0), params(found))
+
+
 @_stands_for("DOMAIN_GET_EMULATOR_PIN_INFO")
 def _emulator_pin_info(conn: Any, fields: Fields, thing: Thing) -> tuple[Any, ...]:
     return (bits(thing("dom").emulatorPinInfo(fields["flags"])), 1)

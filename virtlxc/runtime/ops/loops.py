@@ -18,6 +18,7 @@ _GET_FREE = 0x4C82
 _CONFIGURE = 0x4C0A
 _CLEAR = 0x4C01
 _GET_STATUS = 0x4C05
+_SET_CAPACITY = 0x4C07
 
 _READ_ONLY = 1
 _AUTOCLEAR = 4
@@ -87,6 +88,13 @@ def clear(ctx: Context, *, tag: str) -> None:
     for found, loop in _attached():
         if found == tag.encode()[: _NAME_SIZE - 1]:
             fcntl.ioctl(loop, _CLEAR)
+
+
+def follow(tag: str) -> None:
+    """The image has another size now: so has its loop device, if there is one with this tag."""
+    for found, loop in _attached():
+        if found == tag.encode()[: _NAME_SIZE - 1]:
+            fcntl.ioctl(loop, _SET_CAPACITY)
 
 
 def tagged() -> dict[str, tuple[int, int]]:
