@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.cgroup import devices, layout
 from virtlxc.host.cgroup.limits import IoDevice, Limits, Write, writes
-from virtlxc.plan import nodes
+from virtlxc.plan import inside, nodes
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import CONTROLLER, Group, Step, Undo
 
@@ -387,57 +387,32 @@ def mount_view(scene: Scene) -> Iterator[Step]:
     view = cgroup_view(scene)
     flags = ["nosuid", "nodev", "noexec"]
     if view == "v2":
-        yield _mount("cgroup2", "/sys/fs/cgroup", "the container's own part of cgroup2", flags)
+        text = "the container's own part of cgroup2"
+        yield inside.mount("cgroup2", "/sys/fs/cgroup", text, flags, source="cgroup")
     if view != "v1":
         return
-    yield _mount(
+    yield inside.mount(
         "tmpfs",
         "/sys/fs/cgroup",
         "room for the hierarchies of cgroup v1",
         flags,
+        source="cgroup",
         options=[["mode", "755"], ["size", "64k"]],
     )
-    for mount, names in _by_mount(v1_groups(scene)).items():
-        del mount
+    for names in _by_mount(v1_groups(scene)).values():
         folder = ",".join(name.removeprefix("name=") for name in names)
         options = [name.split("=", 1) if "=" in name else [name] for name in names]
         if names == ["name=systemd"]:
             options = [["none"], *options]
-        yield _mount(
+        yield inside.mount(
             "cgroup",
             f"/sys/fs/cgroup/{folder}",
             f"the container's own part of {folder}",
             flags,
+            source="cgroup",
             options=options,
             create="dir",
         )
-
-
-def _mount(
-    fstype: str,
-    target: str,
-    text: str,
-    attrs: list[str],
-    *,
-    options: list[list[str]] | None = None,
-    create: str | None = None,
-) -> Step:
-    return Step(
-        name=f"mount {target}",
-        side="init",
-        op="mount",
-        args={
-            "fstype": fstype,
-            "target": target,
-            "source": "cgroup",
-            "options": options or [],
-            "attrs": attrs,
-            "create": create,
-        },
-        text=text,
-        boot=True,
-        kernel="goes with the mount namespace",
-    )
 
 
 def freeze(scene: Scene) -> Step:

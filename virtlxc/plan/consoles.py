@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from virtlxc.plan import inside
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Step
-
-_WITH_NS = "goes with the mount namespace"
 
 
 def make(scene: Scene) -> Iterator[Step]:
@@ -29,7 +28,7 @@ def make(scene: Scene) -> Iterator[Step]:
         },
         text="a detached devpts of its own",
         boot=True,
-        kernel="freed with its last descriptor or mount",
+        kernel=inside.FREED,
     )
     yield Step(
         name="open consoles",
@@ -48,14 +47,11 @@ def make(scene: Scene) -> Iterator[Step]:
 
 
 def attach(scene: Scene) -> Iterator[Step]:
-    yield Step(
-        name="attach /dev/pts",
-        side="init",
-        op="attach",
-        args={"key": "devpts", "target": "/dev/pts", "create": None, "nosymlinks": True},
-        text="the devpts with the consoles",
-        boot=True,
-        kernel=_WITH_NS,
+    yield inside.step(
+        "attach /dev/pts",
+        "attach",
+        {"key": "devpts", "target": "/dev/pts", "create": None, "nosymlinks": True},
+        "the devpts with the consoles",
     )
     yield _bind("console", 0)
     for number in range(scene.consoles):
@@ -63,12 +59,5 @@ def attach(scene: Scene) -> Iterator[Step]:
 
 
 def _bind(name: str, number: int) -> Step:
-    return Step(
-        name=f"bind /dev/{name}",
-        side="init",
-        op="bind-inside",
-        args={"source": f"/dev/pts/{number}", "target": f"/dev/{name}", "nosymlinks": True},
-        text=f"terminal {number}",
-        boot=True,
-        kernel=_WITH_NS,
-    )
+    args = {"source": f"/dev/pts/{number}", "target": f"/dev/{name}", "nosymlinks": True}
+    return inside.step(f"bind /dev/{name}", "bind-inside", args, f"terminal {number}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from virtlxc.plan import nodes
+from virtlxc.plan import inside, nodes
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Args, Step
 
@@ -30,9 +30,6 @@ LINKS = (
 )
 FOLDERS = ("pts", "shm", "mqueue")
 
-_FREED = "freed with its last descriptor or mount"
-_WITH_DEV = "goes with /dev"
-_WITH_NS = "goes with the mount namespace"
 
 
 def make(scene: Scene) -> Iterator[Step]:
@@ -54,7 +51,7 @@ def make(scene: Scene) -> Iterator[Step]:
         },
         text="a detached tmpfs",
         boot=True,
-        kernel=_FREED,
+        kernel=inside.FREED,
     )
     for name in FOLDERS:
         yield _node(name, "dir", "where something is mounted", owner | {"mode": 0o755})
@@ -81,41 +78,23 @@ def _node(name: str, kind: str, text: str, args: Args) -> Step:
         args={"key": "dev", "path": name, "kind": kind, **args},
         text=text,
         boot=True,
-        kernel=_WITH_DEV,
+        kernel=inside.WITH_DEV,
     )
 
 
 def attach(scene: Scene) -> Iterator[Step]:
     """Into the guest's tree; a link of a hostile root folder at /dev is refused."""
-    yield Step(
-        name="attach /dev",
-        side="init",
-        op="attach",
-        args={"key": "dev", "target": "/dev", "create": "dir", "nosymlinks": True},
-        text="the tmpfs with the container's nodes",
-        boot=True,
-        kernel=_WITH_NS,
+    yield inside.step(
+        "attach /dev",
+        "attach",
+        {"key": "dev", "target": "/dev", "create": "dir", "nosymlinks": True},
+        "the tmpfs with the container's nodes",
     )
-    yield _mount("tmpfs", "/dev/shm", [["mode", "1777"]], "shared memory of programs")
-    yield _mount("mqueue", "/dev/mqueue", [], "message queues of the container", optional=True)
-
-
-def _mount(
-    fstype: str, target: str, options: list[list[str]], text: str, *, optional: bool = False
-) -> Step:
-    return Step(
-        name=f"mount {target}",
-        side="init",
-        op="mount",
-        args={
-            "fstype": fstype,
-            "target": target,
-            "source": fstype,
-            "options": options,
-            "attrs": ["nosuid", "nodev", "noexec"] if fstype == "mqueue" else ["nosuid", "nodev"],
-            "optional": optional,
-        },
-        text=text,
-        boot=True,
-        kernel=_WITH_NS,
-    )
+    yield inside.mount(
+        "tmpfs", "/dev/shm", "shared memory of programs", ["nosuid", "nodev"],
+        options=[["mode", "1777"]],
+    )  # fmt: skip
+    yield inside.mount(
+        "mqueue", "/dev/mqueue", "message queues of the container", ["nosuid", "nodev", "noexec"],
+        optional=True,
+    )  # fmt: skip

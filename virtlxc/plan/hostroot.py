@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from virtlxc.plan import inside
 from virtlxc.plan.mounts import lock
 from virtlxc.plan.scene import Scene
-from virtlxc.plan.steps import Args, Step
+from virtlxc.plan.steps import Step
 
 PRIVATE = (("/run", "755"), ("/tmp", "1777"), ("/var/tmp", "1777"))
 
@@ -47,8 +48,6 @@ WARNING = (
     "<target dir='/'/></filesystem>)"
 )
 
-_FREED = "freed with its last descriptor or mount"
-_WITH_NS = "goes with the mount namespace"
 
 
 def applies(scene: Scene) -> bool:
@@ -63,9 +62,7 @@ def sources(scene: Scene) -> Iterator[Step]:
         yield from _clone(scene, f"host:{path}", path)
 
 
-def _clone(
-    scene: Scene, key: str, path: str, covers: list[str] | None = None
-) -> Iterator[Step]:
+def _clone(scene: Scene, key: str, path: str, covers: list[str] | None = None) -> Iterator[Step]:
     yield Step(
         name=f"clone {path}",
         side="controller",
@@ -73,7 +70,7 @@ def _clone(
         args={"key": key, "path": path, "recursive": False},
         text="the host's, detached, without what is mounted below it",
         boot=True,
-        kernel=_FREED,
+        kernel=inside.FREED,
     )
     yield Step(
         name=f"set attributes of {path}",
@@ -82,7 +79,7 @@ def _clone(
         args={"key": key, "set": ["ro", "nodev"], "propagation": "private"},
         text="private, read-only, its device nodes dead",
         boot=True,
-        kernel=_FREED,
+        kernel=inside.FREED,
     )
     if scene.host.user_namespaces:
         yield lock(key, path, covers=covers)
@@ -93,7 +90,7 @@ def attach(scene: Scene) -> Iterator[Step]:
     if not applies(scene):
         return
     for path in scene.start.host_root.mounts:
-        yield _init(
+        yield inside.step(
             f"attach {path}",
             "attach",
             {"key": f"host:{path}", "target": path, "create": None},
@@ -102,7 +99,7 @@ def attach(scene: Scene) -> Iterator[Step]:
     for path, mode in PRIVATE:
         if path == "/run" and scene.systemd_guest:
             continue
-        yield _init(
+        yield inside.step(
             f"mount {path}",
             "mount",
             {
@@ -123,14 +120,14 @@ def cover(scene: Scene) -> Iterator[Step]:
     """Behind /dev, whose null stands for the files."""
     if not applies(scene):
         return
-    yield _init(
+    yield inside.step(
         "cover the host's data",
         "mask",
         {"targets": _hidden(scene)},
         "folders are empty, secrets are /dev/null",
     )
     for path in _with_targets(scene):
-        yield _init(
+        yield inside.step(
             f"mount {path}",
             "mount",
             {
@@ -148,7 +145,8 @@ def cover(scene: Scene) -> Iterator[Step]:
 def close(scene: Scene) -> Iterator[Step]:
     """What was open for mount points becomes read-only like everything else."""
     for path in _with_targets(scene) if applies(scene) else ():
-        yield _init(f"protect {path}", "remount", {"target": path, "set": ["ro"]}, "read-only")
+        args = {"target": path, "set": ["ro"]}
+        yield inside.step(f"protect {path}", "remount", args, "read-only")
 
 
 def _covered(scene: Scene) -> list[str]:
@@ -175,7 +173,3 @@ def can_hold(scene: Scene, target: str) -> bool:
     if any(target.startswith(path + "/") for path in made):
         return True
     return scene.start.inside.get(target, "missing") != "missing"
-
-
-def _init(name: str, op: str, args: Args, text: str) -> Step:
-    return Step(name=name, side="init", op=op, args=args, text=text, boot=True, kernel=_WITH_NS)

@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from virtlxc.host.security.idmap import shift_for
 from virtlxc.model import Filesystem
 from virtlxc.model.container import RAM
-from virtlxc.plan import images
+from virtlxc.plan import images, inside
 from virtlxc.plan.scene import Scene
-from virtlxc.plan.steps import Args, Step
-
-_FREED = "freed with its last descriptor or mount"
-_WITH_NS = "goes with the mount namespace"
+from virtlxc.plan.steps import Step
 
 # Of the kernel's own files, what tells about or acts on the whole host: hidden, or read-only.
 MASKED = (
@@ -32,7 +29,7 @@ READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger")
 
 
 def private(scene: Scene) -> Step:
-    return _init(
+    return inside.step(
         "stop propagation", "private-mounts", {}, "mounts of the container never reach the host"
     )
 
@@ -75,7 +72,7 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
         args={"key": key, "path": source, "recursive": recursive},
         text="detached",
         boot=True,
-        kernel=_FREED,
+        kernel=inside.FREED,
     )
     if overlay is not None:
         yield _overlay(key, filesystem.target, overlay)
@@ -88,7 +85,7 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
             args={"key": key, "set": attrs, "recursive": recursive, "propagation": propagation},
             text=", ".join([*attrs, *([propagation] if propagation else [])]),
             boot=True,
-            kernel=_FREED,
+            kernel=inside.FREED,
         )
     if attrs and scene.host.user_namespaces:
         yield lock(key, filesystem.target, recursive=recursive)
@@ -103,7 +100,7 @@ def _overlay(key: str, target: str, overlay: str) -> Step:
         args={"key": key, "changes": changes},
         text=f"what is written goes to {changes}" if changes else "what is written is forgotten",
         boot=True,
-        kernel=_FREED if changes is None else f"the mount is {_FREED}; {changes} is to stay",
+        kernel=f"the mount is {inside.FREED}; {changes} is to stay" if changes else inside.FREED,
     )
 
 
@@ -130,7 +127,7 @@ def _mount_device(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
         },
         text=f"{source.holds}, detached",
         boot=True,
-        kernel=_FREED,
+        kernel=inside.FREED,
     )
     if attrs and scene.host.user_namespaces:
         yield lock(key, filesystem.target)
@@ -147,7 +144,7 @@ def lock(
         args={"key": key, "recursive": recursive, **({"covers": covers} if covers else {})},
         text="nobody inside can clear them" + (", nor uncover what is hidden" if covers else ""),
         boot=True,
-        kernel=_FREED,
+        kernel=inside.FREED,
     )
 
 
@@ -171,7 +168,7 @@ def translate(scene: Scene) -> Iterator[Step]:
             },
             text=f"an idmapped mount: {filesystem.source} belongs to the guest's own ids",
             boot=True,
-            kernel=_FREED,
+            kernel=inside.FREED,
         )
 
 
@@ -194,7 +191,7 @@ def _shift(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
         },
         text="an idmapped mount" + (", if its top folder is the guest's own" if not how else ""),
         boot=True,
-        kernel=_FREED,
+        kernel=inside.FREED,
     )
 
 
@@ -237,7 +234,7 @@ def needs_idmapped_mount(scene: Scene, filesystem: Filesystem) -> bool:
 
 
 def attach_root(scene: Scene) -> Step:
-    return _init(
+    return inside.step(
         "attach the root",
         "attach-root",
         {"key": "root", "at": "/"},
@@ -248,16 +245,16 @@ def attach_root(scene: Scene) -> Step:
 def kernel(scene: Scene) -> Iterator[Step]:
     """/proc and /sys, before pivot_root: the kernel wants to see that nothing of them is hidden."""
     flags = ["nosuid", "nodev", "noexec"]
-    yield _mount("proc", "/proc", "the container's processes", flags)
+    yield inside.mount("proc", "/proc", "the container's processes", flags, create="dir")
     if scene.own_net or not scene.userns:
-        yield _mount("sysfs", "/sys", "read-only, as libvirt gives it", ["ro", *flags])
+        text = "read-only, as libvirt gives it"
+        yield inside.mount("sysfs", "/sys", text, ["ro", *flags], create="dir")
     else:
-        yield _init(
+        yield inside.step(
             "attach /sys",
             "attach",
             {"key": "sys", "target": "/sys", "create": "dir", "nosymlinks": True},
             "made outside, read-only",
-            _WITH_NS,
         )
 
 
@@ -283,7 +280,7 @@ def foreign_sysfs(scene: Scene, side: str) -> Iterator[Step]:
         },
         text="detached and read-only; inside a user namespace it could not be mounted",
         boot=True,
-        kernel=_FREED,
+        kernel=inside.FREED,
     )
 
 
@@ -293,39 +290,36 @@ def protect_kernel(scene: Scene) -> Iterator[Step]:
     Skipped for nesting in a user namespace: there the kernel itself protects these files, and
     refuses a nested /proc where any of them is covered.
     """
-    yield _init(
+    yield inside.step(
         "protect /proc/sys",
         "bind-inside",
         {"source": "/proc/sys", "target": "/proc/sys", "set": ["ro"]},
         "read-only",
-        _WITH_NS,
     )
     if scene.own_net:
-        yield _init(
+        yield inside.step(
             "bind /proc/sys/net",
             "bind-inside",
             {"source": "/proc/sys/net", "target": "/proc/sys/net"},
             "the container's own network settings",
-            _WITH_NS,
         )
-        yield _init(
+        yield inside.step(
             "open /proc/sys/net",
             "remount",
             {"target": "/proc/sys/net", "clear": ["ro"]},
             "writable",
-            _WITH_NS,
         )
     if scene.domain.container.nesting and scene.userns:
         return
     for path in READ_ONLY:
-        yield _init(
+        yield inside.step(
             f"protect {path}",
             "bind-inside",
             {"source": path, "target": path, "set": ["ro"], "optional": True},
             "read-only",
-            _WITH_NS,
         )
-    yield _init("mask files of the kernel", "mask", {"targets": list(MASKED)}, " ".join(MASKED))
+    masked = " ".join(MASKED)
+    yield inside.step("mask files of the kernel", "mask", {"targets": list(MASKED)}, masked)
 
 
 def additions(scene: Scene) -> Iterator[Step]:
@@ -340,7 +334,7 @@ def additions(scene: Scene) -> Iterator[Step]:
 
 def _add_mount(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
     kind = "dir" if scene.start.source(filesystem.source or "").kind == "dir" else "file"
-    yield _init(
+    yield inside.step(
         f"attach {filesystem.target}",
         "attach",
         {"key": key_of(filesystem), "target": filesystem.target, "create": kind},
@@ -353,7 +347,7 @@ def _add_bind(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
     source = filesystem.source or ""
     attrs, _, _ = _attributes(scene, filesystem)
     kind = "file" if scene.start.inside.get(source) == "file" else "dir"
-    yield _init(
+    yield inside.step(
         f"bind {filesystem.target}",
         "bind-inside",
         {"source": source, "target": filesystem.target, "set": attrs, "create": kind},
@@ -367,12 +361,13 @@ def _add_ram(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
     size = ram_kib(filesystem)
     defaults = {"mode": "755", "size": f"{size}k"}
     given = {option[0] for option in asked}
-    yield _mount(
+    yield inside.mount(
         "tmpfs",
         filesystem.target,
         f"{size} KiB of memory",
         [*attrs, *(name for name in ("nosuid", "nodev") if name not in attrs)],
         options=[*([k, v] for k, v in defaults.items() if k not in given), *asked],
+        create="dir",
         nosymlinks=False,
     )
 
@@ -386,7 +381,7 @@ def ram_kib(filesystem: Filesystem) -> int:
 def _add_device(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
     if filesystem.type == "file" and filesystem not in images.filesystems(scene):
         return
-    yield _init(
+    yield inside.step(
         f"attach {filesystem.target}",
         "attach",
         {"key": key_of(filesystem), "target": filesystem.target, "create": "dir"},
@@ -422,7 +417,7 @@ def systemd_run(scene: Scene) -> Iterator[Step]:
         },
         text="a detached tmpfs, for systemd",
         boot=True,
-        kernel=_FREED,
+        kernel=inside.FREED,
     )
     rows: tuple[tuple[str, dict[str, str | int]], ...] = (
         ("host", {"kind": "dir", "mode": 0o755}),
@@ -457,46 +452,15 @@ def systemd_run(scene: Scene) -> Iterator[Step]:
 
 def attach_run(scene: Scene) -> Iterator[Step]:
     if scene.systemd_guest:
-        yield _init(
+        yield inside.step(
             "attach /run",
             "attach",
             {"key": "run", "target": "/run", "create": "dir", "nosymlinks": True},
             "the tmpfs for systemd",
-            _WITH_NS,
         )
 
 
 def pivot(scene: Scene) -> Step:
-    return _init(
+    return inside.step(
         "pivot", "pivot", {"key": "root"}, "the root becomes /, the host's tree is left behind"
     )
-
-
-def _mount(
-    fstype: str,
-    target: str,
-    text: str,
-    attrs: list[str],
-    *,
-    options: list[list[str]] | None = None,
-    nosymlinks: bool = True,
-) -> Step:
-    return _init(
-        f"mount {target}",
-        "mount",
-        {
-            "fstype": fstype,
-            "target": target,
-            "source": fstype,
-            "options": options or [],
-            "attrs": attrs,
-            "create": "dir",
-            "nosymlinks": nosymlinks,
-        },
-        text,
-        _WITH_NS,
-    )
-
-
-def _init(name: str, op: str, args: Args, text: str, kernel: str = _WITH_NS) -> Step:
-    return Step(name=name, side="init", op=op, args=args, text=text, boot=True, kernel=kernel)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from virtlxc.host.cgroup.devices import Rule
 from virtlxc.model import Disk, Hostdev
-from virtlxc.plan import images
+from virtlxc.plan import images, inside
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Step
 
 _LOOP_MAJOR = 7
-_WITH_DEV = "goes with /dev"
 # As libvirt's driver: for root of the container alone.
 _MODE = 0o700
 
@@ -151,7 +150,7 @@ def _folder(scene: Scene, path: str) -> Step:
         },
         text="where a device of the host appears",
         boot=True,
-        kernel=_WITH_DEV,
+        kernel=inside.WITH_DEV,
     )
 
 
@@ -173,5 +172,5 @@ def _node(scene: Scene, node: Node) -> Step:
         },
         text=node.text,
         boot=True,
-        kernel=_WITH_DEV,
+        kernel=inside.WITH_DEV,
     )

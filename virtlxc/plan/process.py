@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from string import ascii_letters, digits
 
 from virtlxc.host.security import capabilities
-from virtlxc.plan import hostroot, namespaces
+from virtlxc.plan import hostroot, inside, namespaces
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Args, Step, Undo
 
@@ -138,7 +138,6 @@ def sysctls(scene: Scene) -> Iterator[Step]:
 def rights(scene: Scene) -> Iterator[Step]:
     """The last steps before the guest's own program, from a process that can do everything."""
     domain = scene.domain
-    user = {"user": domain.os.inituser, "group": domain.os.initgroup}
     yield _init("join a new keyring", "keyring", {}, "a session keyring of its own, not the host's")
     yield _init(
         "open the console",
@@ -234,4 +233,4 @@ def fd_keys(scene: Scene) -> list[str]:
 
 
 def _init(name: str, op: str, args: Args, text: str, kernel: str = _PROCESS) -> Step:
-    return Step(name=name, side="init", op=op, args=args, text=text, boot=True, kernel=kernel)
+    return inside.step(name, op, args, text, kernel)
