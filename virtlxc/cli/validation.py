@@ -8,8 +8,7 @@ from typing import Any
 from virtlxc import model, schema
 from virtlxc.cli.session import Session
 from virtlxc.errors import VirtlxcError
-
-BEGINNING = 4096
+from virtlxc.inventory import documents
 
 
 def problems(path: str, text: str) -> list[str]:
@@ -19,10 +18,8 @@ def problems(path: str, text: str) -> list[str]:
 
 def kind_of(text: str) -> str:
     """The kind of document, by its first element; a domain when that cannot be seen."""
-    begin = text[:BEGINNING]
-    found = {kind: begin.find(f"<{kind}") for kind in schema.KINDS}
-    there = {kind: at for kind, at in found.items() if at >= 0}
-    return min(there, key=there.__getitem__) if there else "domain"
+    first = documents.kind_of(text)
+    return next((kind for kind, root in schema.ROOTS.items() if root == first), "domain")
 
 
 def warnings(text: str) -> list[str]:

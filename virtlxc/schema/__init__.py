@@ -20,7 +20,17 @@ from virtlxc.schema.walk import walk
 __all__ = ["Problem", "require_valid", "validate"]
 
 # The kinds of documents, and the name of each one's root element.
-ROOTS = {"domain": "domain", "network": "network", "storagepool": "pool", "storagevol": "volume"}
+ROOTS = {
+    "domain": "domain",
+    "network": "network",
+    "storagepool": "pool",
+    "storagevol": "volume",
+    "domainsnapshot": "domainsnapshot",
+    "capability": "capabilities",
+    "domaincaps": "domainCapabilities",
+    "nodedev": "device",
+    "hostinterface": "interface",
+}
 KINDS = tuple(ROOTS)
 
 
@@ -84,7 +94,7 @@ def _contradictions(text: str | bytes, kind: str) -> list[Problem]:
         from virtlxc.model.pool import parse_pool
 
         parse_pool(text)
-    else:
+    elif kind == "storagevol":
         from virtlxc.model.volume import parse_volume
 
         parse_volume(text)
