@@ -168,6 +168,14 @@ def test_what_is_missing_has_a_mend() -> None:
     assert failed == {"kernel", "cgroup2", "controller memory", "net namespaces", "capabilities"}
 
 
+def test_a_systemd_that_cannot_be_asked_is_told() -> None:
+    found = {row.name: row for row in rows(replace(V2, systemd=True, dbus=False))}["systemd"]
+    assert (found.status, "jeepney" in found.mend) == (WARN, True)
+    assert "cannot be asked for scopes" in found.text
+    found = {row.name: row for row in rows(replace(V2, systemd=True, dbus=True))}["systemd"]
+    assert (found.status, found.text) == (PASS, "runs this host")
+
+
 def test_names_of_rows_are_unique() -> None:
     names = [row.name for row in rows(V2)]
     assert len(names) == len(set(names))

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tests.harness import CHECKOUT
 from tests.peers import Tree, qemu
 
@@ -49,6 +51,20 @@ class Run:
     def explain(self) -> str:
         """The end of what the tests and the machine wrote."""
         return f"--- tests\n{self.output[-6000:]}\n--- console\n{self.console[-3000:]}"
+
+
+def reporter(config: pytest.Config) -> Progress:
+    """Writes a line to whoever watches the tests run."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    assert terminal is not None and capture is not None
+
+    def progress(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(line)
+
+    return progress
 
 
 def choose(*, full: bool) -> list[str]:

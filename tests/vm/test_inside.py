@@ -33,16 +33,7 @@ def booted(request: pytest.FixtureRequest) -> machine.Run:
         and item.path == request.path
         and hasattr(item, "callspec")
     ]
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    assert reporter is not None and capture is not None
-
-    def progress(line: str) -> None:
-        with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(line)
-
-    return machine.boot(chosen, progress, TIMEOUT_S)
+    return machine.boot(chosen, machine.reporter(request.config), TIMEOUT_S)
 
 
 def test_passes_inside(node: str, booted: machine.Run) -> None:

@@ -37,16 +37,7 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(request: pytest.FixtureRequest) -> Shown:
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    assert reporter is not None and capture is not None
-
-    def progress(line: str) -> None:
-        with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(line)
-
-    return _boot(progress)
+    return _boot(machine.reporter(request.config))
 
 
 def _boot(progress: machine.Progress) -> Shown:

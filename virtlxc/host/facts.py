@@ -117,6 +117,7 @@ class HostFacts:
     capabilities: tuple[str, ...] = ()
     lsms: tuple[str, ...] = ()
     systemd: bool = False
+    dbus: bool = False
     user_namespaces: int = 0
     pid_namespaces: int = 1
     net_namespaces: int = 1

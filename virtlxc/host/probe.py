@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from virtlxc.errors import KernelRefused
-from virtlxc.host import idmapped, programs
+from virtlxc.host import dbus, idmapped, programs
 from virtlxc.host.cgroup import beside
 from virtlxc.host.facts import CgroupFacts, HostFacts
 from virtlxc.host.hierarchies import layout, read_mountinfo
@@ -44,6 +44,7 @@ def probe_passive(source: str = "passive") -> HostFacts:
         capabilities=_own_capabilities(),
         lsms=tuple(filter(None, _text("/sys/kernel/security/lsm").split(","))),
         systemd=os.path.isdir("/run/systemd/system"),
+        dbus=dbus.installed(),
         user_namespaces=_number("/proc/sys/user/max_user_namespaces"),
         pid_namespaces=_number("/proc/sys/user/max_pid_namespaces"),
         net_namespaces=_number("/proc/sys/user/max_net_namespaces"),

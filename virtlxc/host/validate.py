@@ -62,8 +62,17 @@ def _rows(host: HostFacts) -> Iterator[Row]:
             yield Row(name, PASS, path)
         else:
             yield Row(name, WARN, f"not there, for {use}", programs.how_to_install(name))
-    yield Row("systemd", PASS, "runs this host" if host.systemd else "does not run this host")
+    yield _systemd(host)
     yield Row("security modules", PASS, ", ".join(host.lsms) or "none")
+
+
+def _systemd(host: HostFacts) -> Row:
+    if not host.systemd:
+        return Row("systemd", PASS, "does not run this host")
+    if not host.dbus:
+        text = "runs this host, and cannot be asked for scopes, nor machined to register domains"
+        return Row("systemd", WARN, text, "install the Python package jeepney (python3-jeepney)")
+    return Row("systemd", PASS, "runs this host")
 
 
 def _kernel(host: HostFacts) -> Iterator[Row]:
