@@ -193,6 +193,8 @@ for _name, _value in vars(Domains).items():
 class Refusing:
     """Whatever it is asked, it refuses."""
 
+    __call__ = staticmethod(_refuse)
+
     def __getattr__(self, name: str) -> Any:
         return _refuse
 
@@ -220,3 +222,7 @@ class FakeDriver:
         self.images: Any = Refusing()
         self.pools: Any = Refusing()
         self.volumes: Any = Refusing()
+
+    def __getattr__(self, name: str) -> Any:
+        """What the real one has more of: as a room of its own, and as a call."""
+        return Refusing()

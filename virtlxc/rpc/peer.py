@@ -58,6 +58,7 @@ class Client:
         self.readonly = readonly
         self.opened = False
         self.admitted = False
+        self.bound: asyncio.TimerHandle | None = None
         self.closed = False
         self.pid, self.uid, self.gid = peer_credentials(connected)
         self.kept: dict[int, Any] = {}
@@ -327,6 +328,12 @@ class Client:
         self.opened = True
         self.readonly = self.readonly or readonly
         self.server.client_opened(self)
+
+    def unbind(self) -> None:
+        """Ends the time within which the client had to say what it wants."""
+        if self.bound is not None:
+            self.bound.cancel()
+            self.bound = None
 
     def keep(self, number: int, thing: Any) -> None:
         """Closes ``thing`` when the client goes, at the latest. May be called by any thread."""

@@ -128,9 +128,11 @@ class Server:
         if self._admission.knows(client):
             client.admitted = True
             listener.strangers.add(client)
-            self.loop.call_later(_STRANGER_SECONDS, self._drop_stranger, listener, client)
+            client.bound = self.loop.call_later(
+                _STRANGER_SECONDS, self._drop_stranger, listener, client
+            )
         elif self._admission.wait(client):
-            self.loop.call_later(ANSWER_SECONDS, self._drop_unadmitted, client)
+            client.bound = self.loop.call_later(ANSWER_SECONDS, self._drop_unadmitted, client)
         else:
             _log.warning("uid %d has too many connections waiting for polkit", client.uid)
             client.admitted = True  # so that its end takes nothing from the count
@@ -158,12 +160,14 @@ class Server:
         """The client has said what it wants, and does not count as a stranger any more."""
         listener = self._clients[client]
         listener.strangers.discard(client)
+        client.unbind()
         self._accept_on(listener)
 
     def client_gone(self, client: Client) -> None:
         listener = self._clients.pop(client)
         listener.clients.discard(client)
         listener.strangers.discard(client)
+        client.unbind()
         if not client.admitted:
             self._admission.no_longer_waits(client)
         if client.opened and not self._stopped:
