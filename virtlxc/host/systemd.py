@@ -14,6 +14,7 @@ from typing import Any
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.host import dbus
 from virtlxc.host.cgroup import layout
+from virtlxc.model.names import DEFAULT_PARTITION
 
 GUESTS_UNIT = "virtlxc-guests.service"
 
@@ -50,7 +51,7 @@ def scope_name(name: str, controller: str, instance: str = "") -> str:
 
 def slice_name(partition: str | None) -> str:
     """``/machine/production`` is the slice ``machine-production.slice``."""
-    parts = [part for part in (partition or layout.DEFAULT_PARTITION).split("/") if part]
+    parts = [part for part in (partition or DEFAULT_PARTITION).split("/") if part]
     return "-".join(escape(part) for part in parts) + ".slice"
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from virtlxc.errors import Code, From, VirtlxcError
+from virtlxc.model import names
 from virtlxc.model.address import Ip, Route
 from virtlxc.model.domain import Domain
 from virtlxc.model.filesystem import Filesystem
 from virtlxc.model.idmap import IdMap, IdRange
 from virtlxc.model.unserved import unserved
 
-MOST_NAME_BYTES = 200
 MOST_ID_RANGES = 340
 """Lines that the kernel takes in /proc/PID/uid_map (user_namespaces(7))."""
 
@@ -27,13 +27,9 @@ def check(domain: Domain) -> list[str]:
     for rule in _RULES:
         for problem in rule(domain):
             raise VirtlxcError(
-                f"domain '{_short(domain.name)}': {problem}", Code.XML_ERROR, From.DOMAIN
+                f"domain '{names.short(domain.name)}': {problem}", Code.XML_ERROR, From.DOMAIN
             )
     return list(warnings(domain))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 60 else name[:57] + "..."
 
 
 def _name(domain: Domain) -> Iterator[str]:
@@ -41,8 +37,8 @@ def _name(domain: Domain) -> Iterator[str]:
     size = len(name.encode("utf-8", "surrogatepass"))
     if not name.strip():
         yield "the name is empty; give it one in <name>"
-    if size > MOST_NAME_BYTES:
-        yield f"the name has {size} bytes; at most {MOST_NAME_BYTES} are possible"
+    if size > names.MOST_BYTES:
+        yield f"the name has {size} bytes; at most {names.MOST_BYTES} are possible"
     if "/" in name:
         yield "the name contains '/'; names are file names, choose one without"
     if "\n" in name:

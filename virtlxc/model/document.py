@@ -38,7 +38,6 @@ from virtlxc.xmlmap import (
 )
 
 EMULATOR = "/usr/lib/libvirt/libvirt_lxc"
-PARTITION = "/machine"
 
 _MACHINE = "for virtual machines"
 _ENDS = ("destroy", "restart", "preserve", "rename-restart")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from virtlxc.model.domain import Domain
+from virtlxc.model.names import DEFAULT_PARTITION
 
 # What libvirt calls the devices of each kind: net0, net1 ...
 PREFIXES = {"disks": "disk", "filesystems": "fs", "interfaces": "net", "hostdevs": "hostdev"}
@@ -56,4 +57,4 @@ class LiveView:
     links: tuple[tuple[str, str], ...] = ()
     bridges: tuple[str | None, ...] = ()
     aliases: Aliases = Aliases()
-    partition: str | None = "/machine"
+    partition: str | None = DEFAULT_PARTITION

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
 from virtlxc.errors import Code, From, VirtlxcError
+from virtlxc.model import names
 from virtlxc.model.network import DhcpHost, Network, NetworkIp
-
-MOST_NAME_BYTES = 200
 
 _FREE = frozenset({"metadata", "kept"})
 """What only people, or nobody here, reads."""
@@ -21,12 +20,8 @@ def check_network(network: Network) -> None:
     """Raises VirtlxcError with the first contradiction."""
     for problem in problems(network):
         raise VirtlxcError(
-            f"network '{_short(network.name)}': {problem}", Code.XML_ERROR, From.NETWORK
+            f"network '{names.short(network.name)}': {problem}", Code.XML_ERROR, From.NETWORK
         )
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 60 else name[:57] + "..."
 
 
 def problems(network: Network) -> Iterator[str]:
@@ -65,8 +60,8 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _name_problems(name: str) -> Iterator[str]:
-    if len(name.encode()) > MOST_NAME_BYTES:
-        yield f"the name has {len(name.encode())} bytes, more than {MOST_NAME_BYTES}"
+    if len(name.encode()) > names.MOST_BYTES:
+        yield f"the name has {len(name.encode())} bytes, more than {names.MOST_BYTES}"
     if name.startswith("."):
         yield "the name starts with '.'"
 

@@ -10,6 +10,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from virtlxc.model import Domain
+from virtlxc.model.names import DEFAULT_PARTITION
 
 # Said otherwise, by a note of its own, or by nothing that LXC would need.
 _DOMAIN = {
@@ -22,13 +23,12 @@ _FILESYSTEM = {"accessmode", "kept", "driver_type", "driver_format", "type", "so
 _INTERFACE = {"kept", "type", "source", "source_mode", "link_state", "host_ips", "host_routes",
               "ips", "routes", "bridge"}  # fmt: skip
 _CONTAINER = {"filesystems", "kept", "rlimits", "cpu_limit"}
-_PARTITION = "/machine"
 
 
 def unsaid(domain: Domain, back: Domain) -> Iterator[str]:
     """A line for each field of ``domain`` with a value that ``back`` has not."""
     for name in _differing(domain, back, _DOMAIN):
-        if name != "partition" or domain.partition != _PARTITION:
+        if name != "partition" or domain.partition != DEFAULT_PARTITION:
             yield f"no key for the {name} of the domain"
     for name in _differing(domain.container, back.container, _CONTAINER):
         yield f"no key for '{name}' in <virtlxc:container>"

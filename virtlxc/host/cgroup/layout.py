@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from string import ascii_letters, digits
 
+from virtlxc.model.names import DEFAULT_PARTITION
+
 SUPERVISOR = "supervisor"
 PAYLOAD = "payload"
 INIT = "payload/init"
@@ -28,7 +30,6 @@ V1_INIT = "init"
 # Handed down to the payload on cgroup2, where the host has them.
 DELEGATED = ("cpu", "cpuset", "io", "memory", "pids")
 
-DEFAULT_PARTITION = "/machine"
 SUFFIX = ".libvirt-lxc"
 
 MACHINE_NAME_MAX = 64  # libvirt's bound for the whole machine name, a host name's
