@@ -3,7 +3,9 @@
 It is the daemon itself, in whose module the planner is replaced from outside. Each start writes its
 plan to ROOT/plan.json and takes the extra step from ROOT/fault.json, if that is there; or a mark
 behind each step, for an strace. While there is a ROOT/freeze, the daemon stops itself when a start
-is done and its caller does not know yet.
+is done and its caller does not know yet. A change of a running domain takes an extra step from
+ROOT/change-fault.json, among its ``additions`` or ``removals``, and leaves its own steps in
+ROOT/change.json.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from virtlxc import daemon
-from virtlxc.driver import starting
+from virtlxc.driver import changing, starting
 from virtlxc.paths import Paths
+from virtlxc.plan.changes import Change
 from virtlxc.plan.steps import Plan, Step
 
 STEP = "fault"
@@ -37,6 +40,22 @@ def faulty(plan: Plan, fault: dict[str, Any]) -> Plan:
     )
     at = fault["after"] + 1
     return replace(plan, steps=(*plan.steps[:at], step, *plan.steps[at:]))
+
+
+def faulty_change(change: Change, fault: dict[str, Any]) -> Change:
+    """The change with an ``open`` of ``path`` behind the step number ``after`` of a part of it."""
+    steps = getattr(change, fault["part"])
+    step = Step(
+        name=STEP,
+        side=steps[fault["after"]].side,
+        op="open",
+        args={"key": STEP, "path": fault["path"]},
+        text="of a test",
+        kernel="the descriptor goes with the process",
+    )
+    at = fault["after"] + 1
+    part: dict[str, Any] = {fault["part"]: (*steps[:at], step, *steps[at:])}
+    return replace(change, **part)
 
 
 def marked(plan: Plan, folder: str) -> Plan:
@@ -73,6 +92,19 @@ def main() -> int:
             return marked(plan, fault["marks"])
         return faulty(plan, fault) if fault else plan
 
+    def difference(*given: Any) -> Change:
+        change = compare(*given)
+        told = {
+            part: [step.to_json() for step in getattr(change, part)]
+            for part in ("additions", "removals")
+        }
+        Path(paths.root, "change.json").write_text(json.dumps(told))
+        file = Path(paths.root, "change-fault.json")
+        fault = json.loads(file.read_text()) if file.exists() else {}
+        if not fault or fault["after"] >= len(told[fault["part"]]):
+            return change
+        return faulty_change(change, fault)
+
     def start_definition(*given: Any) -> Any:
         view = start(*given)
         if Path(paths.root, "freeze").exists():
@@ -80,6 +112,8 @@ def main() -> int:
         return view
 
     start = starting.start_definition
+    compare = changing.difference
+    vars(changing).update(difference=difference)
     vars(starting).update(make_plan=make_plan, start_definition=start_definition)
     return daemon.main(paths)
 

@@ -188,7 +188,7 @@ def _remove(core: Core, view: View, todo: Change, lock: int) -> None:
     try:
         _amend(core, view, todo.boot)
         if alive(view.run.init):
-            _inside(core, view, todo.removals, lock)
+            _take_away(core, view, todo.removals, lock)
     except BaseException:
         _amend_back(core, view, todo)
         raise
@@ -197,6 +197,16 @@ def _remove(core: Core, view: View, todo: Change, lock: int) -> None:
         _inside(core, view, todo.additions, lock)
     except VirtlxcError as error:
         log.warning("domain '%s': %s", view.name, error.message)
+
+
+def _take_away(core: Core, view: View, removals: Sequence[Step], lock: int) -> None:
+    """Twice, if need be: one that was killed may have done it before, which is no error."""
+    try:
+        _inside(core, view, removals, lock)
+    except VirtlxcError as error:
+        if error.code == Code.RESOURCE_BUSY:
+            raise
+        _inside(core, view, removals, lock)
 
 
 def _inside(core: Core, view: View, wanted: Sequence[Step], lock: int | None) -> None:
