@@ -29,6 +29,63 @@ READING = rows(
 )
 
 
+PAGES = rows(
+    "freepages --all",
+    "freepages --all --pagesize 2048",
+    "freepages --all --pagesize 2M",
+    "freepages --cellno 0 --pagesize 2048",
+    "freepages --cellno 0 --pagesize 1G",
+    "freepages --cellno -1 --pagesize 2048",
+    "freepages --cellno 0 --pagesize 3",
+    "freepages --cellno 77 --pagesize 4",
+    "freepages --cellno -2 --pagesize 4",
+    "freepages --cellno 0",
+    "freepages",
+    "freepages --all --cellno 0",
+    "freepages --all --pagesize nonsense",
+    "allocpages 4 1",
+    "allocpages 3 1",
+    "allocpages 2M 0 --add",
+    "allocpages 2M 0 --add --all",
+    "allocpages 2M 0 --add --cellno 0",
+    "allocpages 2M 0 --cellno 77",
+    "allocpages 2M nonsense",
+    "allocpages 2M",
+    "allocpages 2M 1 --all --cellno 0",
+    "node-memory-tune",
+    "node-memory-tune --shm-pages-to-scan nonsense",
+    "node-memory-tune --shm-merge-across-nodes 7",
+    "nodesuspend mem 60",
+    "nodesuspend nonsense 60",
+    "nodesuspend disk -3",
+    "nodesuspend disk nonsense",
+    "-r nodesuspend mem 60",
+)
+
+ABSENT = rows(
+    "domblkerror run",
+    "domblkerror idle",
+    "domblkerror nobody",
+    "domdisplay run",
+    "domdisplay run --type vnc",
+    "domdisplay run --all --type vnc",
+    "domdisplay idle",
+    "nwfilter-list",
+    "nwfilter-binding-list",
+    "secret-list",
+    "secret-list --private",
+    "net-port-list lab",
+    "net-port-list lab --uuid",
+    "net-port-list lab --uuid --table",
+    "net-port-list nothing",
+    "find-storage-pool-sources dir",
+    "find-storage-pool-sources netfs {missing}",
+    "find-storage-pool-sources netfs {idle}",
+    "find-storage-pool-sources nonsense",
+    "find-storage-pool-sources-as netfs",
+    "find-storage-pool-sources-as iscsi localhost 3260 iqn",
+)
+
 NODE_DEVICES = rows(
     "nodedev-list",
     "nodedev-list --all",
@@ -110,7 +167,7 @@ def values(shared_instance: Instance) -> Iterator[dict[str, str]]:
     shared_instance.run("ip", "link", "del", "near0").ok()
 
 
-@pytest.mark.parametrize("row", [*READING, *NODE_DEVICES, *INTERFACES], ids=str)
+@pytest.mark.parametrize("row", [*READING, *PAGES, *ABSENT, *NODE_DEVICES, *INTERFACES], ids=str)
 def test_same_bytes(
     row: Row, shared_instance: Instance, virsh: peers.Tree, values: dict[str, str]
 ) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.failures import Failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from virtlxc.cli.grammar import Args
+
 PREFIXES = "kmgtpe"
 SIZE_MAX = (1 << 64) - 1
 
@@ -19,6 +25,19 @@ def to_bytes(written: str, default: int = 1) -> int | None:
     if factor is None or int(digits) * factor > SIZE_MAX:
         return None
     return int(digits) * factor
+
+
+def scaled(args: Args, name: str, default: int) -> int | None:
+    """The value of an option as a size in bytes; Failed when it is none."""
+    written = args.get(name)
+    if written is None:
+        return None
+    size = to_bytes(written, default)
+    if size is None:
+        raise Failed(
+            f"Scaled numeric value '{written}' for <{name}> option is malformed or out of range"
+        )
+    return size
 
 
 def _factor(unit: str, default: int) -> int | None:

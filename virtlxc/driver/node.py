@@ -11,6 +11,7 @@ from virtlxc.driver.hostview import HostView
 from virtlxc.driver.ref import Param
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import capabilities_xml, validate
+from virtlxc.host.sysinfo import sysinfo
 from virtlxc.host.topology import parse_list
 
 _NODES = "/sys/devices/system/node"
@@ -120,6 +121,22 @@ class Node:
     def free_pages(self, sizes: Sequence[int], start: int, count: int) -> list[int]:
         """Of each size in KiB, for each NUMA cell."""
         return pages.free(sizes, start, count, self._host.facts.cpu.nodes)
+
+    def allocate_pages(
+        self, sizes: Sequence[int], counts: Sequence[int], start: int, count: int, *, add: bool
+    ) -> int:
+        """Makes huge pages; how many pools were changed."""
+        return pages.allocate(sizes, counts, start, count, self._host.facts.cpu.nodes, add=add)
+
+    def sysinfo(self) -> str:
+        """The document of ``virConnectGetSysinfo``."""
+        found = sysinfo()
+        if found is None:
+            raise VirtlxcError(
+                "unsupported configuration: Host SMBIOS information is not available",
+                Code.CONFIG_UNSUPPORTED,
+            )
+        return found
 
     def cpu_map(self) -> tuple[bytes, int, int]:
         """(bit map of the processors online, how many are online, how many there are)."""

@@ -14,6 +14,7 @@ from virtlxc.errors import Code, VirtlxcError
 
 _MERGING = "/sys/kernel/mm/ksm"
 _NODES = "/sys/devices/system/node"
+_HUGE = "/sys/kernel/mm/hugepages"
 
 # file -> (type, whether it may be set), in the order of libvirt's virNodeGetMemoryParameters.
 _FILES = {
@@ -70,26 +71,85 @@ def set_merging(params: Sequence[Param]) -> None:
 
 def free(sizes: Sequence[int], start: int, count: int, cells: int) -> list[int]:
     """Free pages of each size (KiB), for each of ``count`` NUMA cells from ``start`` on."""
-    if not 0 <= start < cells:
+    return [_free(cell, size) for cell in _cells(start, count, cells) for size in sizes]
+
+
+def allocate(
+    sizes: Sequence[int], counts: Sequence[int], start: int, count: int, cells: int, *, add: bool
+) -> int:
+    """Sets how many huge pages of each size (KiB) there are in each cell, or adds some.
+
+    How many pools were changed. One that cannot have so many keeps what it could get, as libvirt
+    leaves it, and is an error that says how many.
+    """
+    if len(sizes) != len(counts):
+        raise VirtlxcError(
+            f"invalid argument: {len(sizes)} sizes of pages, but {len(counts)} counts",
+            Code.INVALID_ARG,
+        )
+    changed = 0
+    for cell in _cells(start, count, cells):
+        for size, wanted in zip(sizes, counts, strict=True):
+            if size == _own_size():
+                raise VirtlxcError(
+                    "operation failed: system pages pool can't be modified", Code.OPERATION_FAILED
+                )
+            path = f"{_pool(cell, size)}/nr_hugepages"
+            _set_pool(path, wanted + (_number(path) if add else 0))
+            changed += 1
+    return changed
+
+
+def _set_pool(path: str, wanted: int) -> None:
+    try:
+        with open(path, "w") as file:
+            file.write(str(wanted))
+    except OSError as error:
+        raise VirtlxcError(
+            f"cannot set the number of pages to {wanted}: {path}: {error.strerror}",
+            Code.SYSTEM_ERROR,
+        ) from None
+    there = _number(path)
+    if there != wanted:
+        raise VirtlxcError(
+            f"operation failed: Unable to allocate {wanted} pages. Allocated only {there}",
+            Code.OPERATION_FAILED,
+        )
+
+
+_WHOLE_HOST = -1  # in place of a cell's number
+
+
+def _cells(start: int, count: int, cells: int) -> range:
+    """The cells that ``count`` from ``start`` on are."""
+    if not _WHOLE_HOST <= start < cells:
         raise VirtlxcError(
             f"internal error: start cell {start} out of range (0-{cells - 1})",
             Code.INTERNAL_ERROR,
         )
-    wanted = range(start, min(start + count, cells))
-    return [_free(cell, size) for cell in wanted for size in sizes]
+    return range(start, min(start + count, cells))
+
+
+def _own_size() -> int:
+    """KiB of the pages that everything is in."""
+    return os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def _pool(cell: int, size: int) -> str:
+    """The kernel's folder for the huge pages of one size, in a cell or in all of them."""
+    folder = _HUGE if cell == _WHOLE_HOST else f"{_NODES}/node{cell}/hugepages"
+    path = f"{folder}/hugepages-{size}kB"
+    if not os.path.exists(path):
+        raise VirtlxcError(
+            "operation failed: page size or NUMA node not available", Code.OPERATION_FAILED
+        )
+    return path
 
 
 def _free(cell: int, size: int) -> int:
-    own = os.sysconf("SC_PAGE_SIZE") // 1024
-    if size == own:
-        return _meminfo_free(cell) // own
-    path = f"{_NODES}/node{cell}/hugepages/hugepages-{size}kB/free_hugepages"
-    if not os.path.exists(path):
-        raise VirtlxcError(
-            f"operation failed: page size {size} is not available on node {cell}",
-            Code.OPERATION_FAILED,
-        )
-    return _number(path)
+    if size == _own_size():
+        return _meminfo_free(cell) // size
+    return _number(f"{_pool(cell, size)}/free_hugepages")
 
 
 def _meminfo_free(cell: int) -> int:

@@ -145,6 +145,22 @@ class Pools(Definitions[Pool, PoolView]):
             ]
         return "\n".join([*lines, "</storagepoolCapabilities>", ""])
 
+    def find_sources(self, kind: str, flags: int = 0) -> str:
+        """What pools of a type could be made of: no type that is served here can be looked for."""
+        check_flags("storageConnectFindStoragePoolSources", flags)
+        if kind not in PoolListing.TYPES:
+            raise VirtlxcError(
+                f"internal error: unknown storage pool type {kind}",
+                Code.INTERNAL_ERROR,
+                From.STORAGE,
+            )
+        raise VirtlxcError(
+            f"this function is not supported by the connection driver: pool type '{kind}' does not"
+            " support source discovery",
+            Code.NO_SUPPORT,
+            From.STORAGE,
+        )
+
     # Definitions
 
     def define(self, xml: str, flags: int = 0) -> NamedRef:

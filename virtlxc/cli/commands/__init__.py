@@ -25,10 +25,12 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("cards", "attach-interface detach-interface domif-setlink domiftune"),
         ("disks", "attach-disk blockresize detach-disk"),
         ("guests", "domfsinfo domjobinfo guestinfo"),
+        ("absent", "domdisplay"),
         ("processes", "lxc-enter-namespace send-process-signal"),
     )),
     ("Domain Monitoring", "monitor", (
         ("disks", "domblkinfo domblkstat"),
+        ("absent", "domblkerror"),
         ("guests", "domtime"),
         ("listing", "list"),
         ("information", "domblklist domcontrol dominfo dommemstat domstate domstats"),
@@ -38,27 +40,31 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("Host and Hypervisor", "host", (
         ("host", "capabilities domcapabilities freecell hostname maxvcpus nodecpumap nodecpustats"
                  " nodeinfo nodememstats sysinfo uri version"),
+        ("hostpages", "allocpages freepages node-memory-tune nodesuspend"),
     )),
     ("Interface", "interface", (
         ("ifaces", "iface-begin iface-commit iface-define iface-destroy iface-dumpxml iface-edit"
                    " iface-list iface-mac iface-name iface-rollback iface-start iface-undefine"),
     )),
+    ("Network Filter", "filter", (("absent", "nwfilter-binding-list nwfilter-list"),)),
     ("Networking", "network", (
         ("networks", "net-autostart net-create net-define net-destroy net-dhcp-leases net-dumpxml"
                      " net-edit net-event net-info net-list net-name net-start net-undefine"
                      " net-uuid"),
-        ("network_changes", "net-update"),
+        ("network_changes", "net-port-list net-update"),
     )),
     ("Node Device", "nodedev", (
         ("nodedevs", "nodedev-autostart nodedev-create nodedev-define nodedev-destroy"
                      " nodedev-detach nodedev-dumpxml nodedev-event nodedev-info nodedev-list"
                      " nodedev-reattach nodedev-reset nodedev-start nodedev-undefine"),
     )),
+    ("Secret", "secret", (("absent", "secret-list"),)),
     ("Storage Pool", "pool", (
         ("pools", "pool-autostart pool-build pool-capabilities pool-create pool-define"
                   " pool-delete pool-destroy pool-dumpxml pool-edit pool-event pool-info"
                   " pool-list pool-name pool-refresh pool-start pool-undefine pool-uuid"),
-        ("pool_changes", "pool-create-as pool-define-as"),
+        ("pool_changes", "find-storage-pool-sources find-storage-pool-sources-as"
+                         " pool-create-as pool-define-as"),
     )),
     ("Storage Volume", "volume", (
         ("volumes", "vol-dumpxml vol-info vol-key vol-list vol-name vol-path vol-pool"),

@@ -40,14 +40,9 @@ DEVICE_OPTIONS = (
 
 def _size(args: Args) -> int:
     """--size in KiB, rounded up."""
-    from virtlxc.cli.units import to_bytes
+    from virtlxc.cli.units import scaled
 
-    size = to_bytes(args["size"], KIB)
-    if size is None:
-        raise Failed(
-            f"Scaled numeric value '{args['size']}' for <size> option is malformed or out of range"
-        )
-    return -(-size // KIB)
+    return -(-(scaled(args, "size", KIB) or 0) // KIB)
 
 
 def _setmem(session: Session, args: Args) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, flag, number, rows, word
+from virtlxc.cli.lookup import uuid_text
 from virtlxc.cli.named import NETWORK
+from virtlxc.cli.table import table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +54,36 @@ def _changed(session: Session, args: Args, ref: tuple[str, bytes]) -> str:
     return "persistent config"
 
 
+# Ports of a network: libvirt's driver for virtual machines keeps a list of them, ours needs none.
+
+
+def _port_list(session: Session, args: Args) -> list[str]:
+    if "table" in args and "uuid" in args:
+        raise Failed("Only one argument from --table and --uuid may be specified.")
+    ref = NETWORK.find(session, args)
+    found = session.call(
+        "NETWORK_LIST_ALL_PORTS", failed="Failed to list network ports", network=ref,
+        need_results=1,
+    )["ports"]  # fmt: skip
+    return [uuid_text(uuid) for _net, uuid in found]
+
+
+def _show_ports(found: list[str], args: Args, quiet: bool) -> str:
+    if "uuid" in args:
+        return "".join(f"{uuid}\n" for uuid in found)
+    return table(("UUID",), [[uuid] for uuid in found], quiet=quiet)
+
+
 COMMANDS = rows(
+    Command(
+        "net-port-list",
+        "the ports of a network; none here",
+        NETWORK.option,
+        flag("uuid", "print UUIDs only"),
+        flag("table", "print a table; the default"),
+        read=_port_list,
+        show=_show_ports,
+    ),
     Command(
         "net-update",
         "change a part of a network",

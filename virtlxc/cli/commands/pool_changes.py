@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from virtlxc.cli import shown
 from virtlxc.cli.commands.pools import BUILD_EXCLUDES, BUILD_OPTIONS, BUILDS
 from virtlxc.cli.failures import Failed
+from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, flag, rows, text, word
 
 TYPE_CHECKING = False
@@ -63,6 +65,32 @@ def _make_as(session: Session, args: Args, verb: str, flags: int) -> None:
     session.remark(f"Pool {name} {verb}d\n")
 
 
+def _sources(session: Session, args: Args) -> str:
+    path = args.get("srcSpec")
+    return _find_sources(session, args["type"], None if path is None else read_text(path))
+
+
+def _sources_as(session: Session, args: Args) -> str:
+    host, port, initiator = args.get("host"), args.get("port"), args.get("initiator")
+    if host is None:
+        return _find_sources(session, args["type"], None)
+    at = f" port='{_escaped(port)}'" if port else ""
+    lines = ["<source>", f"  <host name='{_escaped(host)}'{at}/>"]
+    if initiator:
+        lines += ["  <initiator>", f"    <iqn name='{_escaped(initiator)}'/>", "  </initiator>"]
+    return _find_sources(session, args["type"], "\n".join([*lines, "</source>", ""]))
+
+
+def _find_sources(session: Session, kind: str, source: str | None) -> str:
+    xml: str = session.call(
+        "CONNECT_FIND_STORAGE_POOL_SOURCES",
+        failed=f"Failed to find any {kind} pool sources",
+        type=kind,
+        srcSpec=source,
+    )["xml"]
+    return xml
+
+
 AS_OPTIONS = (
     word("name", "the pool's name"),
     word("type", "the kind of pool: dir"),
@@ -73,6 +101,24 @@ AS_OPTIONS = (
 )
 
 COMMANDS = rows(
+    Command(
+        "find-storage-pool-sources",
+        "what pools of a type could be made of; folders are not looked for",
+        word("type", "the kind of pool"),
+        text("srcSpec", "a file with the XML of where to look", complete="files"),
+        read=_sources,
+        show=shown.as_it_is,
+    ),
+    Command(
+        "find-storage-pool-sources-as",
+        "the same, with options in place of XML",
+        word("type", "the kind of pool"),
+        text("host", "the host to ask"),
+        text("port", "its port"),
+        text("initiator", "the name to ask by"),
+        read=_sources_as,
+        show=shown.as_it_is,
+    ),
     Command(
         "pool-create-as",
         "start a pool that has no definition on disk",

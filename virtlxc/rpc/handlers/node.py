@@ -93,6 +93,28 @@ def node_set_memory_parameters(
     call.driver.host.set_memory_parameters(as_params(params))
 
 
+_SET = 1  # VIR_NODE_ALLOC_PAGES_SET; without it, pages are added
+
+
+@handles("NODE_ALLOC_PAGES", flags=_SET)
+def node_alloc_pages(
+    call: Call,
+    pageSizes: list[int],
+    pageCounts: list[int],
+    startCell: int,
+    cellCount: int,
+    flags: int,
+) -> int:
+    return call.driver.host.allocate_pages(
+        pageSizes, pageCounts, startCell, cellCount, add=not flags & _SET
+    )
+
+
+@handles("CONNECT_GET_SYSINFO", flags=0)
+def connect_get_sysinfo(call: Call, flags: int) -> str:
+    return call.driver.host.sysinfo()
+
+
 @handles("NODE_GET_FREE_PAGES", fast=True, flags=0)
 def node_get_free_pages(
     call: Call, pages: list[int], startCell: int, cellCount: int, flags: int

@@ -168,6 +168,13 @@ def storage_vol_download(
     return call.driver.volumes.download(vol, offset, length, flags)
 
 
+@handles("CONNECT_FIND_STORAGE_POOL_SOURCES", fast=True)
+def connect_find_storage_pool_sources(
+    call: Call, type: str, srcSpec: str | None, flags: int
+) -> str:
+    return call.driver.pools.find_sources(type, flags)
+
+
 @handles("CONNECT_GET_STORAGE_POOL_CAPABILITIES", fast=True)
 def connect_get_storage_pool_capabilities(call: Call, flags: int) -> str:
     return call.driver.pools.capabilities(flags)

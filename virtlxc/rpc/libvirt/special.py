@@ -66,6 +66,35 @@ def _node_memory_stats(conn: Any, fields: Fields, thing: Thing) -> tuple[Any, ..
     return (list(found.items()), len(found))
 
 
+@_stands_for("NODE_GET_FREE_PAGES")
+def _free_pages(conn: Any, fields: Fields, thing: Thing) -> list[int]:
+    sizes = fields["pages"]
+    found = conn.getFreePages(sizes, fields["startCell"], fields["cellCount"], fields["flags"])
+    return [cell[size] for cell in found.values() for size in sizes]
+
+
+@_stands_for("NODE_ALLOC_PAGES")
+def _alloc_pages(conn: Any, fields: Fields, thing: Thing) -> int:
+    wanted = dict(zip(fields["pageSizes"], fields["pageCounts"], strict=True))
+    changed: int = conn.allocPages(
+        wanted, fields["startCell"], fields["cellCount"], fields["flags"]
+    )
+    return changed
+
+
+@_stands_for("CONNECT_LIST_ALL_NWFILTER_BINDINGS")
+def _bindings(conn: Any, fields: Fields, thing: Thing) -> tuple[Any, ...]:
+    found = conn.listAllNWFilterBindings(fields["flags"])
+    rows = [(one.portDev(), one.filterName()) for one in found]
+    return (rows, len(rows))
+
+
+@_stands_for("DOMAIN_GET_DISK_ERRORS")
+def _disk_errors(conn: Any, fields: Fields, thing: Thing) -> tuple[Any, ...]:
+    found = thing("dom").diskErrors(fields["flags"])
+    return (list(found.items()), len(found))
+
+
 @_stands_for("CONNECT_GET_ALL_DOMAIN_STATS")
 def _all_domain_stats(conn: Any, fields: Fields, thing: Thing) -> list[Any]:
     if fields["doms"]:
