@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 UPSTREAM = "http://deb.debian.org"
 PATIENCE_S = 60
@@ -29,7 +30,7 @@ class _Recorder(BaseHTTPRequestHandler):
     folder: Path
 
     def do_GET(self) -> None:
-        kept = self.folder / self.path.lstrip("/")
+        kept = self.folder / unquote(self.path).lstrip("/")
         if not kept.is_file():
             try:
                 with urllib.request.urlopen(UPSTREAM + self.path, timeout=PATIENCE_S) as answer:

@@ -16,7 +16,8 @@ from virtlxc.driver.ref import Defined, Ref, make_ref
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import programs
 from virtlxc.images import template
-from virtlxc.images.busybox import Busybox, host_name
+from virtlxc.images.busybox import Busybox
+from virtlxc.images.definitions import host_name
 from virtlxc.paths import Paths
 from virtlxc.schema import validate
 
@@ -146,7 +147,8 @@ BAD = [
     ({"mac": "1:2"}, "'1:2' is not allowed (a MAC is six pairs"),
     ({"mac": "01:00:00:00:00:00"}, "01:00:00:00:00:00 is a multicast address"),
     ({"memory": "much"}, "'much' is not allowed"),
-    ({"disk": "x"}, "there is no option 'disk' (known: network, mac, memory, start, no-network)"),
+    ({"disk": "x"}, "there is no option 'disk' for the template 'busybox' (known: mac, "
+     "memory, network, no-network, start)"),
 ]
 
 

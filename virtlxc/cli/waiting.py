@@ -49,7 +49,7 @@ def shut_down_and_wait(
 
 
 def _wait(session: Session, ref: Ref, end: float) -> bool:
-    shown = _Progress()
+    shown = ProgressLine()
     try:
         while True:
             if not _runs(session, ref):
@@ -79,7 +79,7 @@ def _runs(session: Session, ref: Ref) -> bool:
     return found["state"] not in (SHUTOFF, CRASHED)
 
 
-class _Progress:
+class ProgressLine:
     """One line that changes, on a terminal only."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ import shutil
 import threading
 import uuid as _uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from virtlxc import model
@@ -31,7 +31,9 @@ from virtlxc.driver.store import read_json
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.host import idmapped
 from virtlxc.host.security import idmap
-from virtlxc.images.template import Request, Template, find
+from virtlxc.images.cache import Cache
+from virtlxc.images.progress import Progress
+from virtlxc.images.template import Request, Template, find, options_of
 from virtlxc.model.complete import MAC_PREFIX
 from virtlxc.paths import Paths
 from virtlxc.xmlmap import types
@@ -41,6 +43,7 @@ _log = logging.getLogger("virtlxc")
 PROTO = 1
 DEFAULT_NETWORK = "default"
 OPTIONS = ("network", "mac", "memory", "start", "no-network")
+_INACTIVE_AND_SECURE = 3  # flags of libvirt's XML calls
 _BUILDING, _REMOVING = ".new-", ".old-"
 
 
@@ -48,6 +51,7 @@ class DomainCalls(Protocol):
     """What of the driver's domains is needed here."""
 
     def lookup_name(self, name: str) -> Ref: ...
+    def xml(self, ref: Ref, flags: int = 0) -> str: ...
     def define(self, xml: str, flags: int = 0) -> Defined: ...
     def start(self, ref: Ref, flags: int = 0) -> Ref: ...
     def destroy(self, ref: Ref, flags: int = 0) -> None: ...
@@ -69,6 +73,7 @@ class Wish:
     mac: str | None = None
     memory: int | None = None
     start: bool = False
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 class Images:
@@ -83,10 +88,13 @@ class Images:
         taken_ids: Callable[[], Iterable[tuple[int, int]]],
     ) -> None:
         self._folder = f"{paths.lib}/guests"
+        self._cache = f"{paths.lib}/cache"
         self._domains = domains
         self._networks = networks
         self._taken_ids = taken_ids
         self._lock = threading.Lock()
+        # Names and ranges of ids of guests that are being made.
+        self._making: dict[str, int] = {}
 
     def load(self) -> None:
         """Makes the folder and removes what a daemon that died was about to make or delete.
@@ -98,6 +106,7 @@ class Images:
             os.chmod(self._folder, 0o700)
         except OSError as error:
             raise files.refused("make the folder", self._folder, error) from None
+        Cache(self._cache).sweep()
         for entry in os.listdir(self._folder):
             path = f"{self._folder}/{entry}"
             if entry.startswith((_BUILDING, _REMOVING)):
@@ -111,18 +120,31 @@ class Images:
                     _log.warning("guest '%s' was never whole; removing %s", entry, path)
                     self._take_away(path)
 
-    def new(self, name: str, template: str, options: Mapping[str, Any]) -> tuple[Ref, list[str]]:
+    def new(
+        self,
+        name: str,
+        template: str,
+        options: Mapping[str, Any],
+        progress: Progress | None = None,
+    ) -> tuple[Ref, list[str]]:
         """Makes, defines and, if so wished, starts a guest; what its owner should know.
 
         Raises VirtlxcError; then nothing was made, unless only the start failed, which it says.
         """
         doing = f"cannot make '{name}'"
         chosen = find(template)
-        wish = _wish(options, doing)
+        wish = _wish(options, options_of(chosen), chosen.name, doing)
         with self._lock:
             self._check_free(name, wish, doing)
             chosen.check()
-            ref, messages = self._make(name, chosen, wish, doing)
+            first_id = self._making[name] = self._free_ids(doing)
+        own = progress or Progress()
+        try:
+            ref, messages = self._make(name, chosen, wish, first_id, own, doing)
+        finally:
+            del self._making[name]
+            if progress is None:
+                own.close()
         if wish.start:
             try:
                 ref = self._domains.start(ref)
@@ -169,6 +191,8 @@ class Images:
                 " virtlxc delete, or undefine)",
                 Code.DOM_EXIST,
             )
+        if name in self._making:
+            raise VirtlxcError(f"{doing}: it is being made just now", Code.OPERATION_INVALID)
         path = f"{self._folder}/{name}"
         if os.path.lexists(path):
             raise VirtlxcError(
@@ -185,7 +209,15 @@ class Images:
                 From.NETWORK,
             )
 
-    def _make(self, name: str, template: Template, wish: Wish, doing: str) -> tuple[Ref, list[str]]:
+    def _make(
+        self,
+        name: str,
+        template: Template,
+        wish: Wish,
+        first_id: int,
+        progress: Progress,
+        doing: str,
+    ) -> tuple[Ref, list[str]]:
         uuid = str(_uuid.uuid4())
         final = f"{self._folder}/{name}"
         building = f"{self._folder}/{_BUILDING}{uuid}"
@@ -196,14 +228,19 @@ class Images:
             network=wish.network,
             mac=wish.mac or _mac_of(uuid),
             memory=wish.memory,
-            first_id=self._free_ids(doing),
+            first_id=first_id,
+            options=wish.others,
+            cache=self._cache,
+            progress=progress,
+            definition=self._definition,
         )
-        domain = template.domain(request)
         made = {"template": template.name, "uuid": uuid, "state": "new"}
         try:
             os.mkdir(building, 0o700)
             os.mkdir(f"{building}/rootfs", 0o755)
             template.build(f"{building}/rootfs", request)
+            domain = template.domain(request)
+            progress.tell("define it")
             if not idmapped.takes(building):
                 idmapped.shift(f"{building}/rootfs", request.first_id)
             _write_made(building, made)
@@ -214,7 +251,8 @@ class Images:
             _remove_tree(building)
             if os.path.lexists(final):
                 with contextlib.suppress(VirtlxcError):
-                    self._domains.undefine(self._domains.lookup_name(name))
+                    if self._is_domain(name, uuid):
+                        self._domains.undefine(self._domains.lookup_name(name))
                 self._take_away(final)
             if isinstance(error, OSError):
                 raise VirtlxcError(
@@ -222,10 +260,16 @@ class Images:
                     Code.SYSTEM_ERROR,
                 ) from None
             raise
-        return defined.ref, list(defined.warnings)
+        return defined.ref, [*defined.warnings, *request.notes]
+
+    def _definition(self, name: str) -> tuple[model.Domain, bool]:
+        """What a domain would be started as, and whether it runs; raises VirtlxcError."""
+        ref = self._domains.lookup_name(name)
+        text = self._domains.xml(ref, _INACTIVE_AND_SECURE)
+        return model.parse_domain(text), self._domains.is_active(ref)
 
     def _free_ids(self, doing: str) -> int:
-        taken = list(self._taken_ids())
+        taken = [*self._taken_ids(), *((first, idmap.RANGE) for first in self._making.values())]
         for path in ("/etc/subuid", "/etc/subgid"):
             with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
                 taken += idmap.read_sub_ids(file.read())
@@ -249,14 +293,18 @@ class Images:
         _remove_tree(aside)
 
 
-def _wish(options: Mapping[str, Any], doing: str) -> Wish:
+def _wish(
+    options: Mapping[str, Any], templates_own: tuple[str, ...], template: str, doing: str
+) -> Wish:
     """The options as they come over the wire: texts, numbers (memory: KiB) and switches."""
     network, mac, memory = DEFAULT_NETWORK, None, None
     for name in options:
-        if name not in OPTIONS:
-            known = ", ".join(OPTIONS)
+        if name not in OPTIONS and name not in templates_own:
+            known = ", ".join(sorted({*OPTIONS, *templates_own}))
             raise VirtlxcError(
-                f"{doing}: there is no option '{name}' (known: {known})", Code.INVALID_ARG
+                f"{doing}: there is no option '{name}' for the template '{template}' (known: "
+                f"{known})",
+                Code.INVALID_ARG,
             )
     if options.get("no-network"):
         network = ""
@@ -279,7 +327,14 @@ def _wish(options: Mapping[str, Any], doing: str) -> Wish:
             f"{doing}: {mac} is a multicast address (the second digit must be even)",
             Code.INVALID_MAC,
         )
-    return Wish(network=network, mac=mac, memory=memory, start=bool(options.get("start")))
+    others = {name: str(value) for name, value in options.items() if name in templates_own}
+    return Wish(
+        network=network,
+        mac=mac,
+        memory=memory,
+        start=bool(options.get("start")),
+        others=others,
+    )
 
 
 def _mac_of(uuid: str) -> str:

@@ -22,6 +22,12 @@ INSTALL = {
 PACKAGES: dict[str, tuple[str, str, str, str]] = {
     "dnsmasq": ("dnsmasq-base", "dnsmasq", "dnsmasq", "dnsmasq"),
     "nft": ("nftables", "nftables", "nftables", "nftables"),
+    "mmdebstrap": ("mmdebstrap", "mmdebstrap", "mmdebstrap", "debootstrap"),
+    "debootstrap": ("debootstrap", "debootstrap", "debootstrap", "debootstrap"),
+    "tar": ("tar", "tar", "tar", "tar"),
+    "zstd": ("zstd", "zstd", "zstd", "zstd"),
+    "lz4": ("lz4", "lz4", "lz4", "lz4"),
+    "lzip": ("lzip", "lzip", "lzip", "lzip"),
     "busybox": ("busybox-static", "busybox", "busybox-static", "busybox-static"),
 }
 

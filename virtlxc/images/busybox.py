@@ -8,26 +8,16 @@ signals SIGUSR1, SIGUSR2 and SIGTERM) and of udhcpc (the script's arguments and 
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import struct
 import subprocess
 
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import programs
+from virtlxc.images.definitions import definition, host_name
 from virtlxc.images.template import Request
-from virtlxc.model import (
-    Console,
-    Domain,
-    Features,
-    Filesystem,
-    IdMap,
-    IdRange,
-    Interface,
-    Os,
-)
+from virtlxc.model import Domain
 
-IDS = 65536
 MEMORY = 64 * 1024  # KiB; an idle one uses less than two of these megabytes
 LIST_TIMEOUT_S = 10.0
 PT_INTERP = 3
@@ -150,28 +140,7 @@ class Busybox:
                 os.fchmod(file.fileno(), mode)
 
     def domain(self, request: Request) -> Domain:
-        ids = (IdRange(start=0, target=request.first_id, count=IDS),)
-        interfaces: tuple[Interface, ...] = ()
-        if request.network:
-            interfaces = (Interface(type="network", source=request.network, mac=request.mac),)
-        return Domain(
-            name=request.name,
-            uuid=request.uuid,
-            memory=request.memory or MEMORY,
-            vcpus=1,
-            os=Os(arch=platform.machine(), init="/sbin/init"),
-            idmap=IdMap(uids=ids, gids=ids),
-            features=Features(privnet=not request.network),
-            filesystems=(Filesystem(type="mount", source=request.root, target="/"),),
-            interfaces=interfaces,
-            consoles=(Console(),),
-        )
-
-
-def host_name(name: str) -> str:
-    """The part of a domain's name that can be a host's: letters, digits, dashes."""
-    kept = "".join(sign for sign in name if sign.isascii() and (sign.isalnum() or sign == "-"))
-    return kept.strip("-")[:63] or "container"
+        return definition(request, memory=MEMORY)
 
 
 def _static_busybox() -> str:

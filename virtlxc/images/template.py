@@ -7,11 +7,12 @@ A template is a small class; other packages can bring more under the entry point
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from typing import Protocol
 
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.images.progress import Progress
 from virtlxc.model import Domain
 
 GROUP = "virtlxc.templates"
@@ -23,7 +24,10 @@ class Request:
 
     ``memory`` in KiB, None for the template's own; ``network`` is a virtual network's name, "" for
     none at all; ``mac`` None: one is made from ``new_mac``. ``first_id`` starts the range of host
-    ids behind the guest's. ``uuid`` is the domain's.
+    ids behind the guest's. ``uuid`` is the domain's. ``options`` has what else was given, of the
+    names in the template's ``options``; ``cache`` is a folder of root's for what can be used again.
+    ``progress`` is to be told what is done, often; what its owner should know goes to ``notes``.
+    ``definition`` gives the definition of another domain, and whether that runs.
     """
 
     name: str
@@ -33,10 +37,24 @@ class Request:
     mac: str
     memory: int | None
     first_id: int
+    options: Mapping[str, str] = field(default_factory=dict)
+    cache: str = ""
+    progress: Progress = field(default_factory=Progress)
+    notes: list[str] = field(default_factory=list)
+    definition: Callable[[str], tuple[Domain, bool]] | None = None
+
+    @property
+    def doing(self) -> str:
+        """The beginning of every message."""
+        return f"cannot make '{self.name}'"
 
 
 class Template(Protocol):
-    """One kind of guest. ``title`` is what a list of templates shows."""
+    """One kind of guest. ``title`` is what a list of templates shows.
+
+    A class may have an attribute ``options``: the names of the options that it understands beside
+    those that every guest has.
+    """
 
     name: str
     title: str
@@ -48,11 +66,16 @@ class Template(Protocol):
         """Fills the empty folder ``root`` with files as the guest's ids see them (root is 0)."""
 
     def domain(self, request: Request) -> Domain:
-        """The definition that boots it."""
+        """The definition that boots it; asked for after :meth:`build`."""
 
 
 # Our own, by the module that holds the class: nothing is imported before it is used.
-OWN: Mapping[str, str] = {"busybox": "virtlxc.images.busybox:Busybox"}
+OWN: Mapping[str, str] = {
+    "busybox": "virtlxc.images.busybox:Busybox",
+    "copy": "virtlxc.images.duplicate:Copy",
+    "debian": "virtlxc.images.debian:Debian",
+    "tarball": "virtlxc.images.tarball:Tarball",
+}
 
 
 def names() -> list[str]:
@@ -72,3 +95,8 @@ def find(name: str) -> Template:
     raise VirtlxcError(
         f"there is no template '{name}' (there is: {', '.join(names())})", Code.INVALID_ARG
     )
+
+
+def options_of(template: Template) -> tuple[str, ...]:
+    """The names of the options that this template alone understands."""
+    return tuple(getattr(template, "options", ()))

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from virtlxc.cli.session import Session
 
 MIB, KIB = 1 << 20, 1 << 10
+KEY_MAX = 1 << 16
+# Options that are passed on as they are.
+TEXTS = ("network", "mac", "suite", "mirror", "packages")
 
 
 def kibibytes(written: str) -> int:
@@ -27,21 +30,21 @@ def kibibytes(written: str) -> int:
 
 def _new(session: Session, args: Args) -> None:
     name, template = args["name"], args["template"]
-    options: list[Param] = [
-        (option, STRING, args[option]) for option in ("network", "mac") if option in args
-    ]
+    options: list[Param] = [(option, STRING, args[option]) for option in TEXTS if option in args]
     if "memory" in args:
         options.append(("memory", ULLONG, kibibytes(args["memory"])))
-    for switch in ("no-network", "start"):
+    for switch in ("no-network", "fresh", "start"):
         if switch in args:
             options.append((switch, BOOLEAN, 1))
-    found = session.own(
-        "NEW",
-        failed=f"Failed to make domain '{name}'",
-        name=name,
-        template=template,
-        options=options,
-    )
+    if "source" in args:
+        options.append(("source", STRING, _source(template, args["source"])))
+    if "ssh-key" in args:
+        options.append(("ssh-key", STRING, _public_key(args["ssh-key"])))
+    if "password" in args:
+        options.append(("password", STRING, _password(args["password"])))
+    from virtlxc.cli.making import make
+
+    found = make(session, name, template, options)
     for message in found["messages"]:
         session.remark(f"{message}\n")
     done = "made and started" if "start" in args else "made"
@@ -50,6 +53,46 @@ def _new(session: Session, args: Args) -> None:
         from virtlxc.cli.terminal import attach
 
         attach(session, found["dom"])
+
+
+def _source(template: str, given: str) -> str:
+    """An archive as the daemon finds it, whose working folder is another; a domain as it is."""
+    if template != "tarball":
+        return given
+    from os.path import abspath
+
+    return abspath(given)
+
+
+def _public_key(path: str) -> str:
+    """The text of a public key's file; Failed for anything else, a private key above all."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            key = file.read(KEY_MAX).strip()
+    except OSError as error:
+        raise Failed(f"cannot read the key {path}: {error.strerror}") from None
+    if "PRIVATE KEY" in key:
+        raise Failed(f"{path} is a private key; give the public one, {path}.pub")
+    if not key or any(len(line.split()) < 2 for line in key.splitlines()):
+        raise Failed(f"{path} has no public key of OpenSSH's")
+    return key
+
+
+def _password(given: str) -> str:
+    """The password; "-" is asked for, or read from our input."""
+    if given != "-":
+        return given
+    import sys
+
+    if sys.stdin.isatty():
+        from getpass import getpass
+
+        found = getpass("root's password: ")
+    else:
+        found = sys.stdin.readline().rstrip("\n")
+    if not found:
+        raise Failed("the password is empty")
+    return found
 
 
 def _delete(session: Session, args: Args) -> None:
@@ -75,12 +118,20 @@ COMMANDS = rows(
         "new",
         "make a domain: its root file system and its definition",
         word("name", "the name of the new domain"),
-        word("template", "what is put into it: busybox", complete="templates"),
+        word("template", "what is put into it: busybox, debian, tarball, copy",
+             complete="templates"),
+        text("source", "what a tarball is unpacked from, or the domain to copy"),
         text("network", "the network it is connected to; default if not given", named=True,
              complete="networks"),
         flag("no-network", "it gets no network card"),
         text("mac", "its MAC address", named=True),
         text("memory", "the most memory it may use: 512M, 2G", named=True),
+        text("suite", "debian: which release; bookworm if not given", named=True),
+        text("mirror", "debian: the address of its mirror", named=True),
+        text("packages", "debian: more packages, A,B,...", named=True),
+        flag("fresh", "debian: fetch it anew, though it was fetched lately"),
+        text("password", "root's password; '-' reads it", named=True),
+        text("ssh-key", "the file of a public key that may log in as root", named=True),
         flag("start", "start it"),
         flag("console", "and connect to its console"),
         run=_new,

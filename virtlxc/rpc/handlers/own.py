@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from virtlxc import __version__
-from virtlxc.driver import execs
+from virtlxc.driver import execs, making
 from virtlxc.driver.named import NamedRef
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, From, VirtlxcError
@@ -96,6 +96,40 @@ def new(
     images: Any = call.driver.images
     ref, messages = images.new(name, template, {key: value for key, _type, value in options})
     return ref, list(messages)
+
+
+@handles("NEW_START", program=OWN, flags=0)
+def new_start(
+    call: Call, name: str, template: str, options: list[tuple[str, int, Any]], flags: int
+) -> int:
+    """It is made until it is, or until the end of this connection."""
+    chosen = {key: value for key, _type, value in options}
+    number = next(_numbers)
+    call.peer.keep(number, making.Making(call.driver.images, name, template, chosen))
+    return number
+
+
+@handles("NEW_WAIT", program=OWN, fast=True)
+def new_wait(call: Call, handle: int) -> Later:
+    found: making.Making | None = call.peer.kept.get(handle)
+    if not isinstance(found, making.Making):
+        raise VirtlxcError(f"this connection makes no guest number {handle}", Code.INVALID_ARG)
+
+    def poll() -> tuple[str, int, int, int, Ref | None, list[str]] | None:
+        try:
+            news = found.poll()
+        except VirtlxcError:
+            call.peer.drop(handle)
+            raise
+        if news is None:
+            return None
+        text, done, total, made = news
+        if made is None:
+            return text, done, total, 0, None, []
+        call.peer.drop(handle)
+        return text, done, total, 1, made[0], made[1]
+
+    return Later(found.fileno(), poll)
 
 
 @handles("DELETE", program=OWN, flags=0)

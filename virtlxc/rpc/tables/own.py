@@ -12,6 +12,9 @@ daemon, and the reverse.
   EXEC_CLOSE kills it; so does the end of the connection.
 - LOGS: a negative ``offset`` counts from the end; ``next`` is where to go on.
 - NEW and DELETE: ``options`` are typed parameters named like the command's options.
+- NEW_START is NEW for who wants to watch. NEW_WAIT answers when there is news: ``text`` is being
+  done, ``done`` of ``total`` (0: unknown); ``made`` 1 comes once, with the domain, and is the last.
+  The end of the connection gives it up, and leaves nothing.
 - SHUTDOWN and REBOOT say ``how`` init was asked.
 - GUESTS_START waits for the end of the autostart, GUESTS_STOP for that of every domain; 0
   ``seconds`` is as configured. Messages are about those that did not.
@@ -50,4 +53,9 @@ ROWS = (
     (18, "GUESTS_STOP", "seconds: uint, flags: uint", "messages: string<65536>", ""),
     (19, "DEFINE_MANY", "xmls: string<1000>, flags: uint", "outcomes: outcome<1000>", ""),
     (20, "DEFINITIONS", "doms: domain<1000>, flags: uint", "kept: kept_definition<1000>", "quiet"),
+    (21, "NEW_START", "name: string, template: string, options: param<64>, flags: uint",
+     "handle: uint", ""),
+    (22, "NEW_WAIT", "handle: uint",
+     "text: string, done: uhyper, total: uhyper, made: int, dom: domain?, messages: string<1024>",
+     "quiet"),
 )
