@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.harness import CHECKOUT
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.services import install, texts
 
@@ -167,3 +169,43 @@ def test_openrc_is_found(tmp_path: Path) -> None:
     script = tmp_path / "etc/init.d/virtlxc"
     assert script.stat().st_mode & 0o777 == 0o755
     assert os.readlink(tmp_path / "etc/runlevels/default/virtlxc") == "/etc/init.d/virtlxc"
+
+
+def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "virtlxc", *words],
+        capture_output=True,
+        text=True,
+        cwd=CHECKOUT,
+        env={"PATH": os.environ["PATH"], **environment},
+    )
+
+
+def test_the_command_installs_into_an_image_and_out_again(tmp_path: Path) -> None:
+    root = _image(tmp_path)
+    before = _tree(root)
+    done = command("install-units", "--root", str(root), "--python", "/usr/bin/python3")
+    assert done.returncode == 0, done.stderr
+    unit = (root / "etc/systemd/system/virtlxc.service").read_text()
+    assert "ExecStart=/usr/bin/python3 -m virtlxc daemon\n" in unit
+    assert f"Environment=PYTHONPATH={CHECKOUT}\n" in unit
+    for said in (f"Removed {root}/etc/systemd/system/virtlxc.service", "There are no units of vi"):
+        done = command("remove-units", "--root", str(root))
+        assert done.returncode == 0 and said in done.stdout, done
+    assert _tree(root) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "said"),
+    [
+        (["--root", "/none"], {}, "error: there is no folder '/none'"),
+        (["--root", "/usr", "--manager", "upstart"], {}, "'upstart' is none of systemd, openrc"),
+        (["--root", "/usr"], {"VIRTLXC_ROOT": "/x"}, "runs the instance of /, not that of /x"),
+    ],
+)
+def test_what_the_command_refuses(
+    words: list[str], environment: dict[str, str], said: str
+) -> None:
+    done = command("install-units", *words, **environment)
+    assert done.returncode == 1
+    assert said in done.stderr

@@ -24,6 +24,8 @@ def _files(session: Session, args: Args) -> tuple[str, str, tuple[File, ...]]:
     from virtlxc.daemonize import code_environment
     from virtlxc.host.services import install, texts
 
+    if session.paths.root != "/":
+        raise Failed(f"a service runs the instance of /, not that of {session.paths.root}")
     root = os.path.abspath(args.get("root") or "/")
     if not os.path.isdir(root):
         raise Failed(f"there is no folder '{root}'")
@@ -52,6 +54,9 @@ def _remove(session: Session, args: Args) -> None:
     from virtlxc.host.services import install
 
     root, manager, files = _files(session, args)
+    if not install.ours(files, root):
+        session.remark(f"There are no units of virtlxc's in {root}\n")
+        return
     if root == "/":
         install.end(manager)
     install.remove(files, root, lambda line: session.remark(f"{line}\n"))

@@ -74,11 +74,19 @@ def _has_group(root: str, name: str) -> bool:
     return False
 
 
+def ours(files: Sequence[texts.File], root: str) -> list[str]:
+    """Those that are there. Raises when one of them is somebody else's."""
+    prefix = "" if root == "/" else root
+    there = [prefix + file.path for file in files if os.path.lexists(prefix + file.path)]
+    for path in there:
+        _check_ours(path)
+    return there
+
+
 def install(files: Sequence[texts.File], root: str, say: Say) -> None:
     """Writes and enables them. Nothing is done when any of them is somebody else's."""
     prefix = "" if root == "/" else root
-    for file in files:
-        _check_ours(prefix + file.path)
+    ours(files, root)
     for file in files:
         _write(prefix + file.path, file)
         say(f"Made {prefix}{file.path}")
@@ -89,28 +97,24 @@ def install(files: Sequence[texts.File], root: str, say: Say) -> None:
 def remove(files: Sequence[texts.File], root: str, say: Say) -> None:
     """Removes those that are there, and their links."""
     prefix = "" if root == "/" else root
-    for file in files:
-        if os.path.lexists(prefix + file.path):
-            _check_ours(prefix + file.path)
+    there = ours(files, root)
     for file in files:
         for link in file.links:
             if os.path.islink(prefix + link) and os.readlink(prefix + link) == file.path:
                 os.unlink(prefix + link)
-        if os.path.lexists(prefix + file.path):
+        if prefix + file.path in there:
             os.unlink(prefix + file.path)
             say(f"Removed {prefix}{file.path}")
 
 
 def _check_ours(path: str) -> None:
-    """Raises unless there is nothing, or a file that we made."""
+    """Raises unless it is a file that we made."""
     try:
         if not os.path.islink(path):
             with open(path, encoding="utf-8", errors="replace") as file:
                 head = file.read(4096)
             if texts.MARK in head or "org.virtlxc" in head:
                 return
-    except FileNotFoundError:
-        return
     except OSError as error:
         raise _failed(f"read {path}", error) from None
     raise VirtlxcError(
