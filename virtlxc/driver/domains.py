@@ -66,7 +66,7 @@ class Domains:
 
     def list_all(self, flags: int = 0) -> list[Ref]:
         """[fast] The domains that pass the filters of constants.Listing, sorted by name."""
-        return [view.ref for view in self._core.registry.matching(flags)]
+        return self._core.registry.refs(flags)
 
     def lookup_name(self, name: str) -> Ref:
         """[fast] Raises NO_DOMAIN when there is none, as the two below."""

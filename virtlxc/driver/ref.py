@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid as _uuid
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -18,12 +19,24 @@ class Ref(NamedTuple):
 
     @property
     def uuid_text(self) -> str:
-        return str(_uuid.UUID(bytes=self.uuid))
+        return uuid_text(self.uuid)
+
+
+@lru_cache(65536)
+def uuid_text(raw: bytes) -> str:
+    """Lists ask for thousands at a time, again and again."""
+    return str(_uuid.UUID(bytes=raw))
+
+
+@lru_cache(65536)
+def uuid_bytes(text: str) -> bytes:
+    """The reverse."""
+    return _uuid.UUID(text).bytes
 
 
 def make_ref(name: str, uuid: str, id: int = -1) -> Ref:
     """A reference from the UUID's text form."""
-    return Ref(name, _uuid.UUID(uuid).bytes, id)
+    return Ref(name, uuid_bytes(uuid), id)
 
 
 class Defined(NamedTuple):

@@ -7,6 +7,7 @@ import threading
 import uuid as _uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TypeVar
 
 from virtlxc.driver import refusals
@@ -45,6 +46,8 @@ class Snapshot:
 def _less(mapping: Mapping[K, View], key: K) -> Mapping[K, View]:
     return {other: view for other, view in mapping.items() if other != key}
 
+_KINDS_OF_LISTS = 16  # with other flags each, that are kept at a time
+
 
 class Registry:
     """The domains of one instance.
@@ -55,6 +58,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.snapshot = Snapshot()
+        self._refs: tuple[Snapshot, dict[int, list[Ref]]] = (self.snapshot, {})
         self._entries: dict[str, Entry] = {}
         self._lock = threading.Lock()
 
@@ -89,9 +93,22 @@ class Registry:
     def matching(self, flags: int) -> list[View]:
         """The domains that pass libvirt's filters, sorted by name."""
         tests = [test for bits, test in _FILTERS if _filters(flags, bits)]
-        views = self.snapshot.by_name.values()
-        chosen = (view for view in views if all(test(view, flags) for test in tests))
-        return sorted(chosen, key=lambda view: view.name)
+        found: Iterable[View] = self.snapshot.by_name.values()
+        for test in tests:
+            found = [view for view in found if test(view, flags)]
+        return sorted(found, key=attrgetter("name"))
+
+    def refs(self, flags: int) -> list[Ref]:
+        """References to :meth:`matching`, made once for as long as nothing changes."""
+        now = self.snapshot
+        since, known = self._refs
+        if since is not now or len(known) > _KINDS_OF_LISTS:
+            known = {}
+            self._refs = (now, known)
+        found = known.get(flags)
+        if found is None:
+            found = known[flags] = [view.ref for view in self.matching(flags)]
+        return found
 
     # Changes
 

@@ -114,6 +114,10 @@ _word = _WORD.pack
 _word_at = _WORD.unpack_from
 _PADS = (b"", b"\0\0\0", b"\0\0", b"\0")
 
+# Lists of these are long, and are sent again and again: the bytes of each are kept.
+_REFERENCES = frozenset(("domain", "network", "storage_pool"))
+_PACKED_MAX = 65536
+
 _kinds: dict[str, Kind] = {}
 
 
@@ -223,13 +227,25 @@ def _optional(inner: Kind) -> Kind:
 
 def _array(inner: Kind, limit: int, name: str) -> Kind:
     pack_inner, unpack_inner = inner
+    packed: dict[Any, bytes] = {}
 
     def pack(out: bytearray, values: Any) -> None:
         if len(values) > limit:
             raise ValueError(f"{len(values)} of {name} are more than the {limit} allowed")
         out += _word(len(values))
+        if name not in _REFERENCES:
+            for value in values:
+                pack_inner(out, value)
+            return
         for value in values:
-            pack_inner(out, value)
+            raw = packed.get(value)
+            if raw is None:
+                made = bytearray()
+                pack_inner(made, value)
+                if len(packed) > _PACKED_MAX:
+                    packed.clear()
+                raw = packed[value] = bytes(made)
+            out += raw
 
     def unpack(data: bytes, at: int) -> tuple[list[Any], int]:
         (count,) = _word_at(data, at)
