@@ -42,7 +42,8 @@ LIBVIRT_LEGACY_SOCKET = "/run/libvirt/libvirt-sock"
 def main(paths: Paths) -> int:
     """The whole life of a daemon; gives the exit status. Raises VirtlxcError when it cannot."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine("%(levelname)s: %(message)s"))
+    levels = servicemanager.reads_levels(os.environ, sys.stderr.fileno())
+    handler.setFormatter((ForJournal if levels else OneLine)("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     _check_root()
     manager = servicemanager.take(os.environ)
@@ -88,6 +89,16 @@ class OneLine(logging.Formatter):
             for sign in record.message
         )
         return super().formatMessage(record)
+
+
+class ForJournal(OneLine):
+    """The same with the level that journald takes from the beginning of each line."""
+
+    _LEVELS = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = next((number for least, number in self._LEVELS if record.levelno >= least), 7)
+        return "\n".join(f"<{level}>{line}" for line in super().format(record).splitlines())
 
 
 async def _serve(

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 _LISTEN_FDS_START = 3
 _VARIABLES = (
@@ -60,6 +60,15 @@ def take(environment: MutableMapping[str, str]) -> ServiceManager:
     if found["LISTEN_PID"] == pid and found["LISTEN_FDS"].isdigit():
         sockets = [_inherit(_LISTEN_FDS_START + at) for at in range(int(found["LISTEN_FDS"]))]
     return ServiceManager(sockets, found["NOTIFY_SOCKET"], watchdog)
+
+
+def reads_levels(environment: Mapping[str, str], fd: int) -> bool:
+    """Whether what is written to ``fd`` goes to journald, as systemd.exec(5) tells."""
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def _inherit(fd: int) -> socket.socket:

@@ -329,7 +329,7 @@ def without_dbus_a_start_works_and_says_so() -> None:
         virtlxc("start", "extra").ok()
         controller, _ = pids("extra")
         assert group(controller).startswith("/machine/lxc-"), group(controller)
-        told = journal("-u", "virtlxc.service", "-n", "50")
+        told = journal("-p", "warning", "-u", "virtlxc.service", "-n", "50")
         assert "systemd does not answer on D-Bus" in told, told
         assert "groups are made without systemd" in told, told
         _unchanged(lambda: answers("db", "alone"))
@@ -355,7 +355,7 @@ def without_machined_a_start_works_and_says_so() -> None:
             "a warning",
             lambda: (
                 "systemd-machined does not register what runs"
-                in journal("-u", "virtlxc.service", "-n", "50")
+                in journal("-p", "warning", "-u", "virtlxc.service", "-n", "50")
             ),
         )
         virtlxc("destroy", "extra").ok()
