@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "mmdebstrap": ("mmdebstrap",),
     "lxcfs": ("lxcfs",),
     "crun": ("crun",),
+    "volumes": ("btrfs-progs", "qemu-utils"),
 }
 # On a merged-/usr system these are links, whatever a package's archive says.
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from virtlxc.cli.grammar import Args, Opt, Run
     from virtlxc.cli.session import NetworkRef, Session
-    from virtlxc.rpc.client import Event
+    from virtlxc.rpc.link import Event
 
 INACTIVE_XML = 1
 INACTIVE, ACTIVE = 1, 2

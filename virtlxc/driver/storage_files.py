@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from virtlxc.driver.storage_state import (
     refused,
     volume_exists,
 )
+from virtlxc.host import programs
 from virtlxc.model.pool import Permissions
 from virtlxc.model.volume import BackingStore, Timestamps, Volume, VolumeTarget
 from virtlxc.runtime import syscalls
@@ -33,6 +34,7 @@ _VMDK_MAGIC = b"KDMV"
 _VPC_MAGIC = b"conectix"
 _ISO_AT, _ISO_MAGIC = 32769, b"CD001"
 _BLOCK = 512
+_FICLONE = 0x40049409  # linux/fs.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,15 @@ def copy(source: int, target: int, capacity: int) -> None:
     os.ftruncate(target, max(size, capacity))
 
 
+def share(source: int, target: int, capacity: int) -> None:
+    """The content of a raw file without a copy: both files have the same blocks until one changes.
+
+    Raises OSError where the filesystem cannot (EOPNOTSUPP), or they are in two of them (EXDEV).
+    """
+    fcntl.ioctl(target, _FICLONE, source)
+    os.ftruncate(target, max(os.fstat(source).st_size, capacity))
+
+
 def wipe_data(fd: int) -> None:
     """Zeros over all that the file holds; holes hold nothing and stay."""
     for start, end in list(_extents(fd, os.fstat(fd).st_size)):
@@ -296,11 +307,11 @@ def _write(fd: int, data: bytes, at: int) -> int:
 
 def qemu_img(*words: str, fds: tuple[int, ...] = ()) -> None:
     """Runs qemu-img; the files are given as /dev/fd/N, so that no path is walked again."""
-    program = shutil.which("qemu-img")
+    program = programs.find("qemu-img")
     if program is None:
         raise VOLUME.not_supported(
-            "volumes of this format need the program qemu-img, which is not installed "
-            "(Debian's package qemu-utils has it)"
+            "volumes of this format need the program qemu-img, which is not installed"
+            f" ({programs.how_to_install('qemu-img')})"
         )
     done = subprocess.run(
         [program, *words], pass_fds=fds, stdin=subprocess.DEVNULL, capture_output=True, check=False

@@ -23,6 +23,7 @@ from virtlxc.driver.storage_files import (
     copy,
     make_raw,
     qemu_img,
+    share,
     wipe_data,
 )
 from virtlxc.driver.storage_state import (
@@ -384,7 +385,14 @@ def _clone(folder: Folder, volume: Volume, other: Folder, source: str, flags: in
         raise VOLUME.not_supported(f"volume '{source}': folders cannot be cloned")
     capacity = max(volume.capacity or 0, origin.capacity or 0)
     with other.opened(source) as theirs, folder.made(volume.name) as ours:
-        if kinds[1] == "raw" and kinds[0] not in IMAGES_MADE:
+        if flags & VOL_REFLINK:
+            if kinds[1] not in (kinds[0], "raw") or kinds[0] in IMAGES_MADE:
+                raise VOLUME.bad_argument(
+                    f"a volume of format {kinds[1]} cannot share blocks with '{source}', which has"
+                    f" the format {kinds[0]} (allowed: raw with raw)"
+                )
+            _share(theirs, ours, capacity, source)
+        elif kinds[1] == "raw" and kinds[0] not in IMAGES_MADE:
             copy(theirs, ours, capacity)
         else:
             qemu_img(
@@ -392,6 +400,18 @@ def _clone(folder: Folder, volume: Volume, other: Folder, source: str, flags: in
                 f"/dev/fd/{theirs}", f"/dev/fd/{ours}", fds=(theirs, ours),
             )  # fmt: skip
         apply(ours, volume.target.permissions, 0o600)
+
+
+def _share(theirs: int, ours: int, capacity: int, source: str) -> None:
+    try:
+        share(theirs, ours, capacity)
+    except OSError as error:
+        raise VirtlxcError(
+            f"failed to clone files from '{source}': {os.strerror(error.errno or 0)} (blocks are"
+            " shared by btrfs and XFS, and inside of one filesystem; leave --reflink out to copy)",
+            Code.SYSTEM_ERROR,
+            From.STORAGE,
+        ) from None
 
 
 def _resize(fd: int, now: Volume, old: int, wanted: int, flags: int) -> None:

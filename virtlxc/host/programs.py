@@ -28,6 +28,7 @@ PACKAGES: dict[str, tuple[str, str, str, str]] = {
     "zstd": ("zstd", "zstd", "zstd", "zstd"),
     "lz4": ("lz4", "lz4", "lz4", "lz4"),
     "lzip": ("lzip", "lzip", "lzip", "lzip"),
+    "qemu-img": ("qemu-utils", "qemu-img", "qemu-tools", "qemu-img"),
     "busybox": ("busybox-static", "busybox", "busybox-static", "busybox-static"),
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from virtlxc.driver.batches import Outcome
 from virtlxc.driver.named import NamedRef
 from virtlxc.driver.ref import Ref
+from virtlxc.driver.storage_state import VolumeRef
 from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.rpc import registry, wire
 from virtlxc.rpc.codec import DecodeError
@@ -179,15 +180,23 @@ class Job:
             self._audit_line(outcome.name, outcome.error)
         # What is made by the call has its name in the reply only.
         values = (*self._values, *self._result)
-        refs = [value for value in values if isinstance(value, Ref | NamedRef)]
         error = "" if self._error is None else str(self._error)
-        self._audit_line(refs[0].name if refs else "", error)
+        self._audit_line(_subject(values), error)
 
     def _audit_line(self, name: str, error: str) -> None:
         _audit.info(
             "uid=%d pid=%d call=%s domain=%s result=%s",
             self.client.uid, self.client.pid, self._name(), name or "-", error or "ok",
         )  # fmt: skip
+
+
+def _subject(values: tuple[Any, ...]) -> str:
+    """The name of what a call is about: a domain, network or pool, or POOL/VOLUME."""
+    volumes = [value for value in values if isinstance(value, VolumeRef)]
+    if volumes:
+        return f"{volumes[-1].pool}/{volumes[-1].name}"  # the one that is made stands last
+    refs = [value for value in values if isinstance(value, Ref | NamedRef)]
+    return refs[0].name if refs else ""
 
 
 def error_payload(error: Exception, name: str) -> bytes:
@@ -207,8 +216,12 @@ def error_payload(error: Exception, name: str) -> bytes:
 
 def _as_ref(value: Any) -> Any:
     """A reference in the form that the driver takes; everything else as it is."""
-    if type(value) is tuple and len(value) in (2, 3) and isinstance(value[1], bytes):
+    if type(value) is not tuple or len(value) not in (2, 3):
+        return value
+    if isinstance(value[1], bytes):
         return Ref(*value) if len(value) == 3 else NamedRef(*value)
+    if len(value) == 3 and all(isinstance(part, str) for part in value):
+        return VolumeRef(*value)
     return value
 
 
