@@ -85,8 +85,8 @@ def test_no_space_for_live_state() -> None:
         (uuid,) = still.virtlxc("domuuid", "bad").ok().split()
         assert said == (
             "error: Failed to start domain 'bad'\n"
-            f"error: cannot start domain 'bad': write {run}/{uuid}/starting.json: No space left on"
-            " device (free some space on its filesystem; nothing was changed)\n"
+            f"error: cannot start domain 'bad': write the journal: {run}/{uuid}/journal: No space"
+            " left on device (free some space on its filesystem; nothing was changed)\n"
         )
         assert still.run("ls", "-AR", run).ok() == before
         assert still.cgroups() == []

@@ -43,6 +43,7 @@ OPERATIONS = {
     "mkdir": {"mkdir"},
     "cgroup-mkdir": {"mkdir"},
     "cgroup-write": {"cgroup"},
+    "cgroup-inherit": {"cgroup"},
     "cgroup-enable": {"cgroup"},
     "cgroup-attach": {"cgroup"},
     "cgroup-enter": {"cgroup"},
@@ -180,10 +181,10 @@ def marks(lab: FaultLab) -> Path:
 
 
 def _may_be_silent(step: dict[str, Any]) -> bool:
-    """A file is made by opening it, the stage can be init already, something may be missing."""
+    """A file is made by opening it, the stage can be init already, something missing or full."""
     return (
         step["args"].get("kind") == "file"
-        or step["op"] == "fork-init"
+        or step["op"] in ("fork-init", "cgroup-inherit")
         or bool(step["args"].get("optional"))
     )
 

@@ -53,7 +53,7 @@ class Departed:
             self._held.append(namespace)
             if len(self._held) == 1:
                 self._oldest = time.monotonic()
-                self._look_again()
+                threading.Thread(target=self._watch, name="departed", daemon=True).start()
 
     @contextlib.contextmanager
     def starting(self) -> Iterator[None]:
@@ -73,20 +73,16 @@ class Departed:
             self._closed = True
             self._let_go()
 
-    def _look_again(self) -> None:
-        timer = threading.Timer(_QUIET, self._due)
-        timer.daemon = True
-        timer.name = "departed"
-        timer.start()
-
-    def _due(self) -> None:
-        now = time.monotonic()
-        with self._lock:
-            busy = self._starts > 0 or now - self._last_start < _QUIET
-            if self._held and busy and now - self._oldest + _QUIET < _MOST:
-                self._look_again()
-            else:
-                self._let_go()
+    def _watch(self) -> None:
+        """Lets go of all that is there in a quiet moment; the next one starts another watch."""
+        while True:
+            time.sleep(_QUIET)
+            now = time.monotonic()
+            with self._lock:
+                busy = self._starts > 0 or now - self._last_start < _QUIET
+                if not busy or now - self._oldest + _QUIET >= _MOST:
+                    self._let_go()
+                    return
 
     def _let_go(self) -> None:
         for namespace in self._held:

@@ -147,9 +147,13 @@ def sweep(folder: str) -> None:
 
 def refused(step: str, path: str, error: OSError) -> VirtlxcError:
     """The error for a file operation that the kernel refused, with the mend that fits it."""
-    mend = _MENDS.get(error.errno or 0, "")
-    text = f"{step} {path}: {os.strerror(error.errno or 0)}{mend}"
+    text = f"{step} {path}: {os.strerror(error.errno or 0)}{mend(error.errno or 0)}"
     return VirtlxcError(text, Code.SYSTEM_ERROR)
+
+
+def mend(errno: int) -> str:
+    """What to do about a file that cannot be written, in brackets; empty when that is not known."""
+    return _MENDS.get(errno, "")
 
 
 _MENDS = {

@@ -46,6 +46,22 @@ class Watch:
         self.draining = False
 
 
+def _greet(uuid: str, folder: str) -> socket.socket | None:
+    """A connection to a controller that is asked for its notices; None when there is none."""
+    try:
+        sock = controllers.connect(folder)
+    except controllers.ControllerGone as error:
+        _log.debug("no notices from the controller of %s: %s", uuid, error)
+        return None
+    try:
+        sock.send(_GREETING)
+    except OSError as error:
+        _log.debug("no notices from the controller of %s: %s", uuid, error)
+        sock.close()
+        return None
+    return sock
+
+
 class Monitor:
     """``handle(uuid, controller, notice)`` is called for every notice; GONE is the last."""
 
@@ -62,21 +78,17 @@ class Monitor:
         self._thread = threading.Thread(target=self._loop, name="monitor", daemon=True)
         self._thread.start()
 
-    def watch(self, uuid: str, folder: str, controller: Process) -> None:
+    def watch(
+        self, uuid: str, folder: str, controller: Process, notices: socket.socket | None = None
+    ) -> None:
         """From now on; a controller that is gone already is noticed like one that goes later.
 
-        Waits for no answer: what the controller says to the greeting is read like its notices.
+        ``notices``: a connection that brings them already. Without one, waits for no answer: what
+        the controller says to the greeting is read like its notices.
         """
-        sock = None
-        try:
-            sock = controllers.connect(folder)
+        sock = notices or _greet(uuid, folder)
+        if sock is not None:
             sock.setblocking(False)
-            sock.send(_GREETING)
-        except (controllers.ControllerGone, OSError) as error:
-            _log.debug("no notices from the controller of %s: %s", uuid, error)
-            if sock is not None:
-                sock.close()
-                sock = None
         pidfd = open_pidfd(controller)
         watch = Watch(uuid, controller, -1 if pidfd is None else pidfd, sock)
         with self._lock:

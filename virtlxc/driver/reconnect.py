@@ -116,8 +116,8 @@ def _abandon(core: Core, uuid: str) -> None:
     """Ends a start whose daemon died before it could answer its caller."""
     folder = core.paths.domain_run(uuid)
     starting = core.store.starting(uuid)
-    if starting is not None:
-        controller = Process(pid=starting["pid"], starttime=starting["starttime"])
+    controller = Process(**starting) if starting else steps.controller_of(folder)
+    if controller is not None:
         pidfd = open_pidfd(controller)
         if pidfd is not None:
             try:

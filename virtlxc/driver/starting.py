@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from virtlxc import model
-from virtlxc.driver import definitions, refusals, steps
+from virtlxc.driver import definitions, files, refusals, steps
 from virtlxc.driver.constants import Detail, Event, Reason, Start, State
 from virtlxc.driver.core import Core, doing, log
 from virtlxc.driver.domain import Entry, PlanMemo, Process, Run, View, now
@@ -89,15 +90,15 @@ def start_definition(
         check_macs(core, domain)
         _check_neighbours(domain)
         try:
-            plan, view = _attempt(core, entry, ticket, domain, wish, warnings)
+            plan, view, notices = _attempt(core, entry, ticket, domain, wish, warnings)
         except (NoScopeError, ScopeTakenError):
-            plan, view = _attempt(core, entry, ticket, domain, wish, warnings)
+            plan, view, notices = _attempt(core, entry, ticket, domain, wish, warnings)
     entry.owner = wish.owner if wish.autodestroy else None
     for warning in plan.warnings:
         log.info("domain '%s': %s", view.name, warning)
     core.registry.publish(entry, view)
     assert view.run is not None
-    core.monitor.watch(view.uuid, plan.run, view.run.controller)
+    core.monitor.watch(view.uuid, plan.run, view.run.controller, notices)
     core.tell(view, Event.STARTED, Detail.STARTED_BOOTED)
     if wish.paused:
         core.tell(view, Event.SUSPENDED, Detail.SUSPENDED_PAUSED)
@@ -111,12 +112,16 @@ def _attempt(
     domain: model.Domain,
     wish: Wish,
     warnings: tuple[str, ...],
-) -> tuple[Plan, View]:
-    """Plans, performs and records a start; after an error nothing of it is left."""
+) -> tuple[Plan, View, socket.socket]:
+    """Plans, performs and records a start; after an error nothing of it is left.
+
+    With the view, the connection that brings the controller's notices.
+    """
     plan = make_plan(core, domain, wish, start_networks=True, memo=entry.memo)
     core.store.remove_run(plan.uuid)
     with _unwound(core, plan):
-        run = _run_of(core, domain, plan, _perform(core, domain, plan, wish, ticket), wish)
+        started = _perform(core, domain, plan, wish, ticket)
+        run = _run_of(core, domain, plan, started, wish)
         view = replace(
             entry.view,
             live=domain,
@@ -127,17 +132,14 @@ def _attempt(
             status="",
             warnings=tuple(dict.fromkeys((*warnings, *plan.warnings))),
         )
-        _save_or_kill(core, view, run)
-    return plan, view
-
-
-def _save_or_kill(core: Core, view: View, run: Run) -> None:
-    """A domain that the next daemon would not find must not run."""
-    try:
-        save(core, view)
-    except BaseException:
-        kill_run(run)
-        raise
+        try:
+            save(core, view)
+        except BaseException:
+            # A domain that the next daemon would not find must not run.
+            started["notices"].close()
+            kill_run(run)
+            raise
+    return plan, view, started["notices"]
 
 
 def plan_text(core: Core, xml: str | None, ref: Ref | None) -> str:
@@ -226,7 +228,8 @@ def _perform(
 ) -> dict[str, Any]:
     """Has the plan performed; gives what the controller reports when init runs."""
     try:
-        with core.spawning.controller(plan.to_json(), wish.fds) as channel:
+        wanted = plan.to_json() | {"go": not _scoped(plan)}
+        with core.spawning.controller(wanted, wish.fds) as channel:
             ticket.on_cancel(channel.abort)
             try:
                 return _converse(core, domain, plan, channel)
@@ -250,17 +253,25 @@ def _converse(
 ) -> dict[str, Any]:
     limit = core.config.start_timeout
     controller = channel.controller(limit)
-    core.store.write_starting(plan.uuid, controller["pid"], controller["starttime"])
-    if plan.leaf.path.endswith(".scope"):
+    if _scoped(plan):
+        core.store.write_starting(plan.uuid, controller["pid"], controller["starttime"])
         scope = _resolved(plan.leaf, controller["pid"])
         core.host.make_scope(domain, controller["pid"], scope.mount + scope.path)
-    channel.go()
-    return {"controller": controller, **channel.result(limit)}
+        channel.go()
+    result = channel.result(limit)
+    return {"controller": controller, "notices": channel.take_notices(), **result}
+
+
+def _scoped(plan: Plan) -> bool:
+    """Whether the controller has to be put into a scope before it may make anything."""
+    return plan.leaf.path.endswith(".scope")
 
 
 def _failed_text(failed: protocol.Failed, plan: Plan) -> str:
     cause = failed.text or (os.strerror(failed.errno) if failed.errno else "no reason was given")
-    return f"{failed.step}: {cause}" if failed.step else f"{cause} (see {plan.log})"
+    if not failed.step:
+        return f"{cause} (see {plan.log})"
+    return f"{failed.step}: {cause}{files.mend(failed.errno)}"
 
 
 def _run_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from virtlxc.driver.core import log
+from virtlxc.driver.domain import Process
 from virtlxc.plan.steps import Plan
 from virtlxc.runtime import journal
 
@@ -21,6 +22,12 @@ def take_back(records: Records, name: str) -> None:
     """Performs undo records, the last first; one that fails does not stop the rest."""
     for record, reason in journal.undo(list(records)):
         log.warning("domain '%s': cannot undo '%s': %s", name, record["step"], reason)
+
+
+def controller_of(folder: str) -> Process | None:
+    """Whose journal is in a folder of live state; None when there is none, or it does not say."""
+    found = (journal.read_journal(f"{folder}/journal") or {}).get("controller")
+    return Process(pid=found["pid"], starttime=found["starttime"]) if found else None
 
 
 def replay(folder: str, name: str) -> None:

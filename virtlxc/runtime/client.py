@@ -257,7 +257,7 @@ def read_only_program(path: str) -> int:
 
 
 class StartChannel:
-    """One start on its way. ``controller``, then ``go``, then ``result``.
+    """One start on its way. ``controller``, then ``go`` (if the plan waits), then ``result``.
 
     Closing it before the result makes the controller give the start up and undo it.
     """
@@ -290,10 +290,9 @@ class StartChannel:
         except OSError:
             return
 
-    def take_pidfd(self) -> int:
-        """The controller's pidfd, now the caller's."""
-        pidfd, self.pidfd = self.pidfd, -1
-        return pidfd
+    def take_notices(self) -> socket.socket:
+        """The connection itself, now the caller's: behind the result it brings events."""
+        return socket.socket(fileno=self._channel.detach())
 
     def controller(self, timeout: float | None = None) -> dict[str, Any]:
         """{"pid", "starttime"} of the controller, whose pidfd is in ``pidfd`` from now on."""

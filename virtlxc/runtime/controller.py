@@ -237,7 +237,8 @@ class Controller:
         }
         protocol.send(self.channel, {"started": started})
         self.service.unwatch(self.channel.fileno())
-        self.channel.close()
+        # Who started us hears of what follows, without asking for it.
+        self.service.admit(self.channel, subscribed=True)
         self.channel = None
 
     def release(self) -> None:
@@ -252,7 +253,8 @@ class Controller:
     def _live(self) -> None:
         while True:
             self._end_performer()
-            self.service.tell({"event": "boot", "init": self.init, "boots": self.boots})
+            if self.boots > 1:
+                self.service.tell({"event": "boot", "init": self.init, "boots": self.boots})
             while not self._over:
                 self.service.turn()
             self._over = False
@@ -369,7 +371,9 @@ class Controller:
         left = [record for record, _ in refused] + late
         for step in plan["steps"]:
             if step["op"] == "journal":
-                write_journal(step["args"]["path"], left, self._settings.kill if refused else None)
+                kill = self._settings.kill if refused else None
+                # On a full disk the longer one stays, which can be undone again.
+                _try_to(write_journal, step["args"]["path"], left, kill)
         return [f"{record['step']}: {reason}" for record, reason in refused]
 
     def _abandon(self, failure: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 The journal of a start is one file, ``{"proto": 1, "kill": {mount, path} | null, "undo": [RECORD]}``
 with RECORD = {"step", "op", "args", "late"?}, in the order of the plan, written in one write. The
 controller undoes it itself when it ends; the daemon replays it when the controller was killed.
+``"controller": {pid, starttime}`` says whose it is, while that one lives.
 Replaying is idempotent, and every undo checks that what it removes is what was made.
 """
 
@@ -46,11 +47,14 @@ def undo_records(
 
 
 def write_journal(
-    path: str, records: list[dict[str, Any]], kill: dict[str, str] | None = None
+    path: str,
+    records: list[dict[str, Any]],
+    kill: dict[str, str] | None = None,
+    controller: dict[str, int] | None = None,
 ) -> None:
     """Write the journal, or remove it when nothing is left to undo."""
     if records:
-        data = {"proto": PROTO, "kill": kill, "undo": records}
+        data = {"proto": PROTO, "controller": controller, "kill": kill, "undo": records}
         replace(path, unparse(data))
     else:
         try:

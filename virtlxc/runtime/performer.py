@@ -66,9 +66,12 @@ def perform(start: Start, channel: Socket, report: Socket) -> None:
         _introduce(start, channel)
         plan = parse(zlib.decompress(start.packed_plan))
         ctx = _context(start, plan, report)
-        _await_go(channel)
-        # Held open here, the controller's end would not tell the daemon of its death.
-        channel.close()
+        if plan.get("go"):
+            ctx.journalled = lambda: _still_wanted(channel)
+        else:
+            _await_go(channel)
+            # Held open here, the controller's end would not tell the daemon of its death.
+            channel.close()
         ctx.keys = dict(zip(plan.get("fds") or (), start.fds, strict=True))
         _conduct(ctx, plan["steps"], report)
         return ctx
@@ -130,6 +133,19 @@ def _introduce(start: Start, channel: Socket) -> None:
 def _await_go(channel: Socket) -> None:
     got = protocol.receive(channel)
     if got is None or not got[0].get("go"):
+        raise Failed("daemon", "", 0, "", "the start was given up")
+
+
+def _still_wanted(channel: Socket) -> None:
+    """Give up if the daemon is gone, now that its successor can read in the journal whom to end.
+
+    Before there was a journal, that one could not know; but then nothing had been made.
+    """
+    poll = select.poll()
+    poll.register(channel, select.POLLRDHUP)
+    gone = poll.poll(0)
+    channel.close()
+    if gone:
         raise Failed("daemon", "", 0, "", "the start was given up")
 
 

@@ -179,13 +179,14 @@ class Service:
         except OSError:
             return
 
-    def admit(self, sock: Socket) -> None:
+    def admit(self, sock: Socket, subscribed: bool = False) -> None:
         """Serve one more connection, or close it when there are too many."""
         if len(self._clients) >= _MAX_CLIENTS:
             sock.close()
             return
         sock.setblocking(False)
-        self._clients[sock.fileno()] = Client(sock)
+        client = self._clients[sock.fileno()] = Client(sock)
+        client.subscribed = subscribed
         self._poll.register(sock, select.POLLIN)
 
     def close(self) -> None:

@@ -29,6 +29,8 @@ def main(fd: int) -> None:
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     controller.take_signals()
     os.umask(0)
+    # What runs inside a domain competes like any other process, however the daemon does.
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -19,7 +19,8 @@ the plan, in order), ``on_reboot`` ("restart" replays the boot half, all others 
 ``kill`` {mount, path} (the cgroup2 whose cgroup.kill ends every process of the domain; null when
 there is none), ``born`` {mount, path} (the cgroup2 the controller is born in: made by steps of the
 daemon; null: where the spawner is), ``steps``. The client chooses the controller's pid when there
-is a ``born``, so that steps of the daemon may have its placeholder.
+is a ``born``, so that steps of the daemon may have its placeholder. ``go`` true: nothing is waited
+for between its introduction and its first step; else the daemon says go.
 
 Rules on steps: those of the daemon come first; no step of the stage follows ``fork-init``; ``exec``
 is the last step of all that belongs to init (steps of the controller may follow: they see a running

@@ -11,7 +11,7 @@ import time
 from .. import bpf, syscalls
 from ..disk import put, read_text
 from ..lean import signal
-from .context import Context
+from .context import Context, StepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -219,9 +219,25 @@ def enter(ctx: Context, *, keys: list[str]) -> None:
     """
     for key in keys:
         fd = ctx.key(key)
-        os.write(fd, b"0")
+        try:
+            os.write(fd, b"0")
+        except OSError as error:
+            raise _refused_entry(fd, error) from None
         del ctx.keys[key]
         os.close(fd)
+
+
+def _refused_entry(fd: int, error: OSError) -> StepError:
+    """Why the kernel lets nobody in; version 1 wants a budget for real time (sched(7))."""
+    path = os.readlink(f"/proc/self/fd/{fd}")
+    text = f"{path}: {error.strerror}"
+    if error.errno == errno.EINVAL and os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+        text += (
+            " (the spawner is scheduled in real time, and this group has no time for that:"
+            " cpu.rt_runtime_us is 0 here or in the parent group; take that policy from it:"
+            " chrt --other --pid 0 PID)"
+        )
+    return StepError(error.errno or 0, path, text)
 
 
 def bpf_device(

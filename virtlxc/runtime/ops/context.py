@@ -50,6 +50,7 @@ class Context:
         self.is_init = False
         self.forked_last = True
         self.executed: Callable[[], None] | None = None
+        self.journalled: Callable[[], None] | None = None
         self.boot_keys: set[str] = set()
         self.again = False
         self.title: list[str] = []

@@ -9,7 +9,7 @@ from .. import syscalls
 from ..disk import put
 from ..journal import undo_records, write_journal
 from ..lean import Socket, packet_pair, signal
-from ..protocol import resolve
+from ..protocol import resolve, start_time
 from .context import Context, StepError
 
 _PERSONALITIES = {"linux": 0x0000, "linux32": 0x0008}
@@ -52,7 +52,11 @@ def journal(ctx: Context, *, path: str) -> None:
     itself when all is undone).
     """
     kill = resolve(ctx.plan.get("kill"), ctx.pids)
-    write_journal(path, undo_records(ctx.plan, ctx.pids), kill)
+    pid = ctx.pids["controller"]
+    controller = {"pid": pid, "starttime": start_time(pid)}
+    write_journal(path, undo_records(ctx.plan, ctx.pids), kill, controller)
+    if ctx.journalled is not None:
+        ctx.journalled()
 
 
 def title(ctx: Context, *, text: str) -> None:
