@@ -284,6 +284,25 @@ def test_check_needs_no_root(instance: Instance, tmp_path: Path) -> None:
     assert "could not be seen" in found.stdout
 
 
+def test_check_of_what_runs(instance: Instance) -> None:
+    """The host end of a running domain's card is there, and its own."""
+    root = instance.busybox()
+    xml = DOMAIN.format(name="web1", memory=64, root=root)
+    xml = xml.replace("network='inner'/>", "network='default'/><target dev='vlt0'/>")
+    folder = instance.root / "inventory"
+    folder.mkdir()
+    (folder / "web1.xml").write_text(xml)
+    (folder / "web2.xml").write_text(xml.replace("web1", "web2"))
+    instance.virtlxc("define", str(folder / "web1.xml")).ok()
+    instance.virtlxc("start", "web1").ok()
+    assert instance.run("ip", "link", "show", "vlt0").ok()
+    found = instance.virtlxc("--output", "json", "check", str(folder))
+    causes = {one["name"]: one["causes"] for one in json.loads(found.stdout)["files"]}
+    assert causes["web1"] == []
+    assert any("the host has a link 'vlt0' already" in cause for cause in causes["web2"])
+    instance.virtlxc("destroy", "web1").ok()
+
+
 def test_a_kill_at_any_moment_leaves_whole_objects_and_the_rest_can_be_done(
     instance: Instance,
 ) -> None:

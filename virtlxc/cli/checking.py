@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from virtlxc.cli.inventories import Inventory, files_in
 from virtlxc.cli.planning import MAC_PREFIX, NO_UUID, as_wanted, host_facts
 from virtlxc.config import Config, load_config
 from virtlxc.errors import VirtlxcError
-from virtlxc.host import links
+from virtlxc.host import links, neighbours
 from virtlxc.host.facts import HostFacts, Shared, StartFacts
 from virtlxc.host.facts import Network as NetworkFact
 from virtlxc.host.gather import Surroundings, start_facts
@@ -185,9 +186,29 @@ class _Judge:
                 shared[share.kind] = Shared(path=f"<domain {share.value}>/ns/{share.kind}")
         coming = {one.bridge.name or "" for one in self.networks.values() if one.own_bridge} - {""}
         bridges = {*facts.bridges, *(one.bridge for one in networks.values()), *coming}
+        own = self._own_links(domain)
         return replace(
-            facts, sources=tuple(sources), init=init, shared=shared, bridges=tuple(sorted(bridges))
+            facts,
+            sources=tuple(sources),
+            init=init,
+            shared=shared,
+            bridges=tuple(sorted(bridges)),
+            links=tuple(name for name in facts.links if name not in own),
         )
+
+    def _own_links(self, domain: Domain) -> set[str]:
+        """The host's links that are the domain's own: it runs, here or in libvirt's driver."""
+        uuid = domain.uuid
+        if uuid in ("", NO_UUID):
+            with (
+                contextlib.suppress(OSError, ValueError, VirtlxcError),
+                open(self.paths.domain_xml(domain.name), encoding="utf-8") as file,
+            ):
+                uuid = model.parse_domain(file.read()).uuid
+        runs = uuid and os.path.isdir(self.paths.domain_run(uuid))
+        if not runs and not os.path.exists(f"{neighbours.FOLDER}/{domain.name}.xml"):
+            return set()
+        return {card.target for card in domain.interfaces if card.target}
 
     def _is_domain(self, name: str) -> bool:
         return name in self.domains or os.path.exists(self.paths.domain_xml(name))
