@@ -109,8 +109,14 @@ INTERFACES = (
     "<interface type='direct'><source dev='eth0' mode='bridge'/></interface>",
     "<interface type='bridge'><source bridge='br0'/><bandwidth><outbound peak='9' average='5'/>"
     "</bandwidth><filterref filter='clean-traffic'/></interface>",
+    "<interface type='bridge'><port isolated='yes'/><source bridge='br0'/><bandwidth>"
+    "<inbound average='5' burst='7'/></bandwidth></interface>",
 )
 OTHERS = (
+    "<disk type='file'><source file='/i.raw'/><target dev='sdd'/><driver type='raw' name='loop'/>"
+    "<readonly/></disk>",
+    "<disk type='block'><iotune><write_iops_sec>9</write_iops_sec><read_bytes_sec>4096"
+    "</read_bytes_sec></iotune><source dev='/dev/sdz'/><target dev='vdb'/></disk>",
     "<hostdev mode='capabilities' type='misc'><source><char>/dev/tty9</char></source></hostdev>",
     "<hostdev mode='capabilities' type='storage'><source><block>/dev/sdc</block></source>"
     "</hostdev>",

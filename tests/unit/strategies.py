@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from virtlxc import model
 from virtlxc.model.container import LIMIT_NAMES
+from virtlxc.model.disk import IoTune
 from virtlxc.model.features import CAPABILITIES
 
 # Everything that XML 1.0 can hold; a carriage return only comes through escaped.
@@ -76,8 +77,8 @@ def filesystems(draw: st.DrawFn) -> model.Filesystem:
         accessmode=draw(maybe(st.sampled_from(["passthrough", "mapped", "squash"]))),
         fmode=draw(maybe(st.integers(0, 0o777).map(lambda mode: f"{mode:04o}"))),
         dmode=draw(maybe(st.integers(0, 0o777).map(lambda mode: f"{mode:04o}"))),
-        driver_type=draw(maybe(TEXT)),
-        driver_format=draw(maybe(TEXT)),
+        driver_type=draw(maybe(st.sampled_from(["path", "loop", "nbd"]))),
+        driver_format=draw(maybe(st.sampled_from(["raw", "qcow2"]))),
         space_hard_limit_bytes=draw(maybe(ULONG)),
         space_soft_limit_bytes=draw(maybe(ULONG)),
     )
@@ -103,6 +104,7 @@ def interfaces(draw: st.DrawFn) -> model.Interface:
         link_state=draw(maybe(st.sampled_from(["up", "down"]))),
         mtu=draw(maybe(st.integers(68, 65535))),
         bandwidth=draw(maybe(BANDWIDTHS)),
+        isolated=draw(maybe(st.booleans())),
         script=draw(maybe(TEXT)),
     )
 
@@ -134,12 +136,20 @@ DISKS = st.builds(
     type=st.sampled_from(["block", "file"]),
     device=st.sampled_from(["disk", "cdrom"]),
     source=maybe(TEXT),
-    target=WORD,
+    target=st.sampled_from(["sda", "vdb", "xvda1", "hdz"]),
     bus=maybe(TEXT),
     readonly=st.booleans(),
     driver_name=maybe(TEXT),
-    driver_format=maybe(TEXT),
+    driver_format=maybe(st.sampled_from(["raw", "qcow2"])),
     driver_cache=maybe(TEXT),
+    iotune=maybe(
+        st.builds(
+            IoTune,
+            total_bytes_sec=maybe(ULONG),
+            read_bytes_sec=maybe(ULONG),
+            write_iops_sec=maybe(ULONG),
+        )
+    ),
 )
 RANGES = st.builds(model.IdRange, start=UINT, target=UINT, count=UINT)
 SORTED = several(RANGES).map(lambda items: tuple(sorted(items, key=lambda item: item.start)))
@@ -175,6 +185,7 @@ EXTRAS = st.builds(
     options=several(st.sampled_from(["noexec", "nosuid", "size=1m"])),
     optional=st.booleans(),
     propagation=maybe(st.sampled_from(["private", "slave", "shared"])),
+    overlay=maybe(st.sampled_from(["ram", "/srv/changes"])),
 )
 LIMITS = maybe(st.just("unlimited") | st.integers(0, 2**60).map(str))
 CONTAINERS = st.builds(

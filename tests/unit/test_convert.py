@@ -292,3 +292,30 @@ def test_the_wire_reads_nothing_and_tells_in_comments() -> None:
     assert lxc(text).domain == parse_domain(document)
     with pytest.raises(VirtlxcError, match="unsupported config type oci"):
         native.connect_domain_xml_from_native(call, "oci", "{}", 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "overlay"), [("overlay:/lower:/ci/upper", "/ci"), ("overlay:/lower:/ci/delta0", None)]
+)
+def test_an_overlay_is_one_where_its_folder_can_be_said(line: str, overlay: str | None) -> None:
+    back = lxc(f"lxc.uts.name = ci\nlxc.rootfs.path = {line}\n")
+    extra = back.domain.container.filesystem("/")
+    root = back.domain.root
+    assert root is not None and root.source == "/lower"
+    if overlay is None:
+        assert extra is None and root.readonly
+        assert any("must be called 'upper'" in note.text for note in back.notes)
+    else:
+        assert extra is not None and extra.overlay == overlay and not root.readonly
+        assert f"lxc.rootfs.path = {line}" in write_native("lxc-tools", back.domain).text
+
+
+def test_options_of_file_systems_go_along() -> None:
+    back = lxc(
+        "lxc.uts.name = a\nlxc.rootfs.path = /srv/a\n"
+        "lxc.mount.entry = /dev/sdb data ext4 noatime,data=journal 0 0\n"
+        "lxc.mount.entry = tmpfs work tmpfs size=8m,mode=1777 0 0\n"
+    )
+    assert not [note for note in back.notes if "mount option" in note.text]
+    extras = back.domain.container.filesystems
+    assert [extra.options for extra in extras] == [("noatime", "data=journal"), ("mode=1777",)]

@@ -204,7 +204,7 @@ CASES: tuple[tuple[str, str, str], ...] = (
       for group in ("lxc.cgroup2", "lxc.cgroup")
       for key, value, expected in (
           ("allow", "c 1:3 rwm", SILENT),
-          ("allow", "b *:* m", SILENT),
+          ("allow", "b *:* m", "<mknod state='on'/>"),
           ("allow", "c 10:200 rwm", NAMED),
           ("allow", "a", NAMED),
           ("deny", "a", SILENT),

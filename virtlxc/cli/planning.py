@@ -9,7 +9,7 @@ from virtlxc import model
 from virtlxc.cli.failures import Failed
 from virtlxc.config import load_config
 from virtlxc.errors import VirtlxcError
-from virtlxc.host.facts import HostFacts, Network, Shared, Source, StartFacts
+from virtlxc.host.facts import HostFacts, Network, Nic, Shared, Source, StartFacts
 from virtlxc.host.gather import Surroundings, start_facts
 from virtlxc.host.probe import probe_passive
 from virtlxc.model.network_document import parse_network
@@ -77,9 +77,22 @@ def assume(domain: model.Domain, facts: StartFacts) -> tuple[StartFacts, list[st
         if card.type == "bridge" and card.source and card.source not in bridges:
             bridges.add(card.source)
             assumed.append(f"there is a bridge {card.source}")
+    nics = dict(facts.nics)
+    for name in _nics(domain):
+        if name not in nics:
+            nics[name] = Nic(mac="02:00:00:00:00:00", mtu=1500, up=True)
+            assumed.append(f"there is a network interface {name}")
+    usb = dict(facts.usb)
+    for name, found in facts.usb.items():
+        if not found:
+            usb[name] = (_USB,)
+            sources.append(Source(path=_USB, kind="char", device=(189, 0)))
+            assumed.append(f"the USB device {name} is plugged in")
     inside = {path: "dir" if kind == "missing" else kind for path, kind in facts.inside.items()}
     known = replace(
         facts,
+        nics=nics,
+        usb=usb,
         sources=tuple(sources),
         init=init,
         bridges=tuple(sorted(bridges)),
@@ -92,15 +105,35 @@ def assume(domain: model.Domain, facts: StartFacts) -> tuple[StartFacts, list[st
 _KINDS = {"dir": "folder", "file": "file", "block": "block device", "char": "device"}
 
 
+_USB = "/dev/bus/usb/001/001"
+
+
+def _nics(domain: model.Domain) -> list[str]:
+    """The host's interfaces that are lent, or that macvlans are built upon."""
+    names = [card.source for card in domain.interfaces if card.type == "direct"]
+    names += [dev.source for dev in domain.hostdevs if dev.type == "net"]
+    return [name for name in names if name]
+
+
 def as_wanted(domain: model.Domain, path: str) -> Source:
     """What would have to be at a path that is not there, owned by the container's root."""
-    kinds = {fs.source: fs.type for fs in domain.filesystems}
-    kind = {"block": "block", "file": "file", "mount": "dir"}.get(kinds.get(path, ""), "block")
+    kinds: dict[str | None, str] = {device.path: "block" for device in domain.blkiotune.devices}
+    kinds |= {disk.source: disk.type for disk in domain.disks}
+    kinds |= {dev.source: "char" for dev in domain.hostdevs if dev.type == "misc"}
+    kinds |= {extra.overlay: "dir" for extra in domain.container.filesystems}
+    kinds |= {fs.source: "dir" if fs.type == "mount" else fs.type for fs in domain.filesystems}
+    kind = kinds.get(path, "block")
+    mounted = {fs.source for fs in domain.filesystems if fs.type in ("block", "file")}
     idmap = domain.idmap
-    uid = idmap.uids[0].target if idmap and idmap.uids else 0
-    gid = idmap.gids[0].target if idmap and idmap.gids else 0
-    device = (8, 0) if kind == "block" else (0, 0)
-    return Source(path=path, kind=kind, uid=uid, gid=gid, fstype="ext4", device=device)
+    return Source(
+        path=path,
+        kind=kind,
+        uid=idmap.uids[0].target if idmap and idmap.uids else 0,
+        gid=idmap.gids[0].target if idmap and idmap.gids else 0,
+        fstype="ext4",
+        holds="ext4" if path in mounted else "",
+        device={"block": (8, 0), "char": (10, 200)}.get(kind, (0, 0)),
+    )
 
 
 def host_facts(paths: Paths, file: str | None) -> tuple[HostFacts, str]:

@@ -122,7 +122,7 @@ def block_stats(view: View) -> BlockStats:
 
 
 def _sums_v1(text: str | None) -> dict[str, int]:
-    """"8:0 Read 4096" lines, summed over the devices."""
+    """ "8:0 Read 4096" lines, summed over the devices."""
     sums = {"Read": 0, "Write": 0}
     for line in (text or "").splitlines():
         words = line.split()
@@ -132,39 +132,53 @@ def _sums_v1(text: str | None) -> dict[str, int]:
 
 
 def interface_stats(view: View, device: str) -> InterfaceStats:
-    """``device``: the name of the host's end, or the MAC."""
-    found = _counters().get(_host_end(view, device))
-    if found is None:
-        raise _no_interface(device)
-    return found
-
-
-def _host_end(view: View, device: str) -> str:
+    """``device``: the name of the host's end, or the MAC; a macvlan has its name inside."""
     assert view.run is not None and view.live is not None
-    for (host, _), card in zip(view.run.links, view.live.interfaces, strict=False):
-        if device == host or device.lower() == card.mac:
-            return host
-    raise _no_interface(device)
-
-
-def _no_interface(device: str) -> VirtlxcError:
-    return refusals.bad_argument(f"invalid path, '{device}' is not a known interface")
+    for (host, guest), card in zip(view.run.links, view.live.interfaces, strict=False):
+        if device in (host or guest, card.mac) or device.lower() == card.mac:
+            found = _counters().get(host) if host else _inside(view).get(guest)
+            if found is not None:
+                return found
+    raise refusals.bad_argument(f"invalid path, '{device}' is not a known interface")
 
 
 def _counters() -> dict[str, InterfaceStats]:
     """Every link of our network namespace by name; the guest's view, so sides are swapped."""
-    found = {}
-    with open("/proc/thread-self/net/dev") as file:
-        for line in file.readlines()[2:]:
-            name, _, rest = line.partition(":")
-            words = [int(word) for word in rest.split()]
-            found[name.strip()] = InterfaceStats(*words[8:12], *words[0:4])
-    return found
+    return {
+        name: InterfaceStats(*words[8:12], *words[0:4])
+        for name, words in _table("/proc/thread-self/net/dev")
+    }
+
+
+def _inside(view: View) -> dict[str, InterfaceStats]:
+    """Every link of the container's own namespace by name."""
+    assert view.run is not None
+    return {
+        name: InterfaceStats(*words[0:4], *words[8:12])
+        for name, words in _table(f"/proc/{view.run.init.pid}/net/dev")
+    }
+
+
+def _table(path: str) -> list[tuple[str, list[int]]]:
+    try:
+        with open(path) as file:
+            rows = [line.partition(":") for line in file.readlines()[2:]]
+    except OSError:
+        return []  # the container has just ended
+    return [(name.strip(), [int(word) for word in rest.split()]) for name, _, rest in rows]
 
 
 def all_interface_stats(view: View) -> Sequence[tuple[str, InterfaceStats]]:
-    """(host's end, counters) in the order of the definition; those that are there."""
+    """(host's end, counters) in the order of the definition; those that are there.
+
+    A macvlan has no end on the host: its name inside stands for it.
+    """
     if view.run is None:
         return []
-    counters = _counters()
-    return [(host, counters[host]) for host, _ in view.run.links if host in counters]
+    outside = _counters()
+    inside = _inside(view) if any(not host for host, _ in view.run.links) else {}
+    found = [
+        (host or guest, outside.get(host) if host else inside.get(guest))
+        for host, guest in view.run.links
+    ]
+    return [(name, counters) for name, counters in found if counters is not None]

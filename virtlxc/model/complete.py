@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from virtlxc.model.console import Console
-from virtlxc.model.disk import Disk
+from virtlxc.model.disk import Disk, in_order
 from virtlxc.model.document import EMULATOR
 from virtlxc.model.domain import Domain
 from virtlxc.model.filesystem import Filesystem
@@ -35,7 +35,7 @@ def complete(
         uuid=domain.uuid or new_uuid(),
         emulator=domain.emulator or EMULATOR,
         os=replace(domain.os, arch=domain.os.arch or arch or os.uname().machine),
-        disks=tuple(_disk(disk) for disk in domain.disks),
+        disks=tuple(_disk(disk) for disk in in_order(domain.disks)),
         filesystems=tuple(_filesystem(fs) for fs in domain.filesystems),
         interfaces=_interfaces(domain.interfaces, new_mac),
         consoles=tuple(

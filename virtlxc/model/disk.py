@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from virtlxc.xmlmap import KEPT, REFUSED, Flag, Keep, Kept, Object, Table, Value, types
@@ -37,6 +38,33 @@ class Disk:
     iotune: IoTune | None = None
     alias: str | None = None
     kept: tuple[Kept, ...] = ()
+
+
+# What the names of disks begin with; then come letters, a to z, aa to az ...
+_PREFIXES = ("fd", "hd", "vd", "sd", "xvd", "ubd")
+
+
+def _index(target: str) -> int:
+    """0 for sda, 1 for sdb ...; -1 for a name of another kind."""
+    for prefix in _PREFIXES:
+        letters = target.removeprefix(prefix).rstrip("0123456789")
+        if target.startswith(prefix) and letters.isascii() and letters.isalpha():
+            index = 0
+            for letter in letters.lower():
+                index = index * 26 + ord(letter) - ord("a") + 1
+            return index - 1
+    return -1
+
+
+def in_order(disks: Iterable[Disk]) -> tuple[Disk, ...]:
+    """As libvirt keeps them: those of one bus by their names, a new bus at the end."""
+    found: list[Disk] = []
+    for disk in disks:
+        beside = [at for at, other in enumerate(found) if other.bus == disk.bus]
+        behind = [at for at in beside if _index(found[at].target) > _index(disk.target)]
+        place = behind[0] if behind else beside[-1] + 1 if beside else len(found)
+        found.insert(place, disk)
+    return tuple(found)
 
 
 _BUS = "a container sees a device node: there is no bus"
@@ -115,6 +143,7 @@ DISK = Table(
         Value(
             path="driver/@type",
             field="driver_format",
+            type=types.IMAGE_FORMAT,
             treatment=REFUSED,
             served=("raw",),
             note="only raw images can be shown",
@@ -127,8 +156,8 @@ DISK = Table(
         ),
         Value(path="source/@dev", field="source", when=("type", ("block",))),
         Value(path="source/@file", field="source", when=("type", ("file",))),
-        Value(path="target/@dev", field="target", type=types.NOT_EMPTY),
-        Value(path="target/@bus", field="bus", treatment=KEPT, note=_BUS),
+        Value(path="target/@dev", field="target", type=types.DISK_NAME),
+        Value(path="target/@bus", field="bus", note=f"shown again; {_BUS}"),
         Object(path="iotune", field="iotune", table=IOTUNE),
         Flag(path="readonly", field="readonly"),
         Keep(path="shareable", note="nothing hinders others from using a block device"),

@@ -76,6 +76,7 @@ FILESYSTEM = Table(
         Value(
             path="driver/@type",
             field="driver_type",
+            type=types.choice("path", "handle", "loop", "nbd", "ploop", "virtiofs"),
             treatment=REFUSED,
             served=("loop", "path", "handle", "virtiofs"),
             note="images are mounted through loop devices only",
@@ -83,6 +84,7 @@ FILESYSTEM = Table(
         Value(
             path="driver/@format",
             field="driver_format",
+            type=types.IMAGE_FORMAT,
             treatment=REFUSED,
             served=("raw",),
             note="only raw images can be mounted",

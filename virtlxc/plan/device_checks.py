@@ -159,16 +159,20 @@ def macvlan(scene: Scene, card: Interface, guest: str) -> None:
 
 def device_limits(scene: Scene) -> None:
     """Limits of traffic hold for whole disks: the kernel refuses partitions."""
-    asked = [device.path for device in scene.domain.blkiotune.devices]
-    asked += [
-        disk.source or "" for disk in scene.domain.disks if disk.iotune and disk.type == "block"
-    ]
-    for path in asked:
-        source = scene.start.source(path)
-        is_device(scene, f"limit the traffic with {path}", source, "block")
-        if source.whole:
-            raise scene.refuse(
-                f"limit the traffic with {path}",
-                "it is a partition, and the kernel limits whole disks",
-                f"use {source.whole}",
-            )
+    for device in scene.domain.blkiotune.devices:
+        step = f"limit the traffic with {device.path}"
+        is_device(scene, step, scene.start.source(device.path), "block")
+        _is_whole(scene, device.path)
+    for disk in scene.domain.disks:
+        if disk.type == "block" and disk.iotune is not None:
+            _is_whole(scene, disk.source or "")
+
+
+def _is_whole(scene: Scene, path: str) -> None:
+    source = scene.start.source(path)
+    if source.whole:
+        raise scene.refuse(
+            f"limit the traffic with {path}",
+            "it is a partition, and the kernel limits whole disks",
+            f"use {source.whole}",
+        )

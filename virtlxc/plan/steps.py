@@ -209,7 +209,9 @@ def describe_args(args: Args) -> str:
             continue
         if key == "insns":
             words.append(f"{key}=<{len(value) // 16} instructions>")
-        elif key == "mode":
+        elif isinstance(value, Mapping) and "insns" in value:
+            words.append(f"{key}={{{describe_args(value)}}}")
+        elif key == "mode" and isinstance(value, int):
             words.append(f"{key}={value:#o}")
         else:
             shown = json.dumps(value, ensure_ascii=False).replace("\\u0000", "\0")

@@ -160,6 +160,11 @@ ULONG = integer(0, 2**64 - 1)
 LONG = integer(-(2**63), 2**63 - 1)
 YES_NO = boolean("yes", "no")
 ON_OFF = boolean("on", "off")
+IMAGE_FORMAT = choice(
+    *("raw", "dir", "bochs", "cloop", "dmg", "iso", "vpc", "vdi", "fat", "vhd", "ploop", "luks"),
+    *("cow", "qcow", "qcow2", "qed", "vmdk"),
+)
+DISK_NAME = matching(r"(fd|hd|sd|vd|xvd|ubd)[a-zA-Z0-9_]+", "a name such as sda, vdb or xvda1")
 PATH = matching(r"/[^\0\n\r]*", "an absolute path")
 LINK = matching(r"[^\s/\0]{1,15}", "1 to 15 characters without blanks and '/'")
 MAC = matching(

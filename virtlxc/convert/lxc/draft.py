@@ -51,6 +51,7 @@ class Draft:
     terminals: int = 1
     uids: list[IdRange] = field(default_factory=list)
     gids: list[IdRange] = field(default_factory=list)
+    mknod: bool = False
     dropped: dict[str, Line] = field(default_factory=dict)
     kept: dict[str, Line] | None = None
     memory: int | None = None

@@ -25,7 +25,7 @@ _ESCAPES = re.compile(r"\\([0-7]{3})")
 
 @dataclass(slots=True, kw_only=True)
 class _Options:
-    """What the options of a mount say."""
+    """What the options of a mount say; ``data`` are those of the file system, by their names."""
 
     readonly: bool = False
     optional: bool = False
@@ -40,7 +40,7 @@ class _Options:
 def _options(draft: Draft, line: Line, text: str) -> _Options:
     found = _Options()
     for option in text.split(","):
-        name, equals, value = option.partition("=")
+        name, _, value = option.partition("=")
         if option in ("ro", "optional", "relative"):
             setattr(found, {"ro": "readonly"}.get(option, option), True)
         elif name == "idmap" and value == "container":
@@ -51,19 +51,24 @@ def _options(draft: Draft, line: Line, text: str) -> _Options:
             found.attributes.append(option)
         elif option == "rbind":
             draft.note(line, "'rbind': mounts below the source do not appear; list them")
-        elif name in ("size", "mode", "uid", "gid") and equals:
-            found.data[name] = value
         elif option not in _SILENT:
-            draft.note(line, f"no counterpart for the mount option '{option}'")
+            found.data[name] = option
         found.file = found.file or option == "create=file"
     return found
+
+
+def _no_counterpart(draft: Draft, line: Line, options: _Options) -> None:
+    for option in options.data.values():
+        draft.note(line, f"no counterpart for the mount option '{option}'")
 
 
 def _extra(draft: Draft, target: str, options: _Options) -> None:
     said = options.attributes or options.optional or options.propagation or options.idmap
     if said:
+        before = draft.extras.get(target)
         draft.extras[target] = FilesystemExtra(
             target=target,
+            overlay=before.overlay if before else None,
             idmap=options.idmap,
             options=tuple(options.attributes),
             optional=options.optional,
@@ -93,8 +98,7 @@ def _store(draft: Draft, line: Line, store: str, rest: str) -> Filesystem:
         return _image(path, "nbd", kind if kind in ("qcow2", "vmdk", "vdi", "vhd") else "raw")
     if store in ("overlay", "overlayfs"):
         lower, _, upper = rest.rpartition(":")
-        draft.note(line, f"no overlays: the writable layer {upper} is left out")
-        return Filesystem(source=_absolute(line, lower), target="/", readonly=True)
+        return _overlay(draft, line, _absolute(line, lower), upper)
     if store == "zfs":
         draft.note(line, f"the dataset {rest} is taken to be mounted at /{rest.lstrip('/')}")
         return Filesystem(source=f"/{rest.lstrip('/')}", target="/")
@@ -103,6 +107,16 @@ def _store(draft: Draft, line: Line, store: str, rest: str) -> Filesystem:
     source = _absolute(line, rest)
     return Filesystem(type="block" if source.startswith("/dev/") else "mount", source=source,
                       target="/")  # fmt: skip
+
+
+def _overlay(draft: Draft, line: Line, lower: str, upper: str) -> Filesystem:
+    """virtlxc keeps the changes in a folder's "upper", and may call the layer nothing else."""
+    folder, _, name = upper.rpartition("/")
+    if name != "upper" or not folder.startswith("/"):
+        draft.note(line, f"the writable layer {upper} is left out: it must be called 'upper'")
+        return Filesystem(source=lower, target="/", readonly=True)
+    draft.extras["/"] = FilesystemExtra(target="/", overlay=folder)
+    return Filesystem(source=lower, target="/")
 
 
 def _image(path: str, driver: str, form: str) -> Filesystem:
@@ -117,8 +131,7 @@ def _absolute(line: Line, path: str) -> str:
 
 def root_options(draft: Draft, line: Line) -> None:
     options = _options(draft, line, line.value)
-    for name in options.data:
-        draft.note(line, f"no counterpart for the mount option '{name}'")
+    _no_counterpart(draft, line, options)
     _extra(draft, "/", options)
     if options.readonly:
         draft.readonly_root = True
@@ -169,8 +182,10 @@ def _made(
 ) -> Filesystem | None:
     if fstype == "tmpfs":
         return _ram(draft, line, target, options)
-    for name in options.data:
-        draft.note(line, f"no counterpart for the mount option '{name}'")
+    if source.startswith("/dev/") and fstype not in ("none", "bind"):
+        options.attributes += options.data.values()  # a file system's own are passed on
+        return Filesystem(type="block", source=source, target=target, readonly=options.readonly)
+    _no_counterpart(draft, line, options)
     if options.relative:
         inside = "/" + source.lstrip("/")
         return Filesystem(type="bind", source=inside, target=target, readonly=options.readonly)
@@ -178,8 +193,6 @@ def _made(
         draft.note(line, f"a file system of type '{fstype}' cannot be mounted: {source}")
         return None
     source = _absolute(line, source)
-    if source.startswith("/dev/") and fstype not in ("none", "bind"):
-        return Filesystem(type="block", source=source, target=target, readonly=options.readonly)
     if source == target and source.startswith("/dev/") and options.file:
         kind = "storage" if _BLOCK.match(source) else "misc"
         draft.hostdevs.append(Hostdev(mode="capabilities", type=kind, source=source))
@@ -188,9 +201,8 @@ def _made(
 
 
 def _ram(draft: Draft, line: Line, target: str, options: _Options) -> Filesystem:
-    size = options.data.pop("size", None)
-    for name in options.data:
-        draft.note(line, f"no counterpart for the mount option '{name}'")
+    size = options.data.pop("size", "").partition("=")[2] or None
+    options.attributes += options.data.values()
     if size is None or size.endswith("%"):
         draft.note(line, f"a RAM disk needs a size; {target} became 64 MiB")
         size = "64m"

@@ -188,7 +188,8 @@ _LIMITS = (
          " lxc.cgroup.blkio.throttle.read_iops_device lxc.cgroup.blkio.throttle.write_iops_device"
          " lxc.cgroup.blkio.device_weight lxc.cgroup.blkio.weight_device",
          "<blkiotune><device>", limits.device_limit, repeats=True),
-    _row("lxc.cgroup2.devices.allow lxc.cgroup.devices.allow", "what every container has",
+    _row("lxc.cgroup2.devices.allow lxc.cgroup.devices.allow",
+         "what every container has, <capabilities><mknod>",
          limits.allow_device, repeats=True),
     _row("lxc.cgroup2.devices.deny lxc.cgroup.devices.deny", "what every container has",
          limits.deny_device, repeats=True),

@@ -140,7 +140,8 @@ def allow_device(draft: Draft, line: Line) -> None:
         raise line.wrong(f"'{line.value}' is not like c 10:200 rwm")
     kind, major, minor, access = match.groups()
     if access == "m" and major == minor == "*":
-        return  # what a node can be made for cannot be opened for that
+        draft.mknod = True  # what a node can be made for cannot be opened for that
+        return
     numbers = tuple(-1 if part in ("*", None) else int(part) for part in (major, minor))
     if (kind, *numbers) in _ALLOWED:
         return

@@ -218,5 +218,8 @@ def _features(draft: Draft, private: bool) -> Features:
         policy, state, named = "deny", "on", draft.kept
     else:
         policy, state, named = "allow", "off", draft.dropped
-    caps = tuple((name, state) for name in CAPABILITIES if name in named)
+    states = dict.fromkeys(named, state)
+    if draft.mknod and draft.kept is None and "mknod" not in named:
+        states["mknod"] = "on"  # said, because it also opens the device rules for mknod
+    caps = tuple((name, states[name]) for name in CAPABILITIES if name in states)
     return Features(privnet=private, cap_policy=policy, caps=caps)

@@ -16,6 +16,7 @@ from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.cgroup.devices import ANY, STANDARD, Rule
 from virtlxc.host.cgroup.limits import weight_from_shares
 from virtlxc.model import Domain, Filesystem, FilesystemExtra, Interface, Ip, Route, unserved
+from virtlxc.model.container import RAM
 
 Lines = Iterator[tuple[str, object]]
 Say = Callable[[str], None]
@@ -99,7 +100,11 @@ def _root(domain: Domain, say: Say) -> Lines:
         say("no root is given: LXC then shares the host's, read-write, where virtlxc does not")
         return
     extra = domain.container.filesystem("/")
-    if root.type in ("mount", "block"):
+    if extra is not None and extra.overlay == RAM:
+        say("an overlay in memory cannot be said: the root itself is written")
+    if extra is not None and extra.overlay not in (None, RAM):
+        yield "lxc.rootfs.path", f"overlay:{root.source}:{extra.overlay}/upper"
+    elif root.type in ("mount", "block"):
         yield "lxc.rootfs.path", f"dir:{root.source}" if root.type == "mount" else root.source
     elif root.type == "file":
         nbd = root.driver_type == "nbd" or root.driver_format not in (None, "raw")

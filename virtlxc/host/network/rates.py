@@ -22,6 +22,9 @@ _KIB = 1024
 _BURST_SECONDS = 0.1
 _LARGEST = 65536
 
+# A constant has 31 bits: a terabyte a second, which nothing reaches.
+_MOST = 0x7FFFFFFF
+
 _PASS = -1  # TC_ACT_UNSPEC: the next program, if there is one
 _DROP = 2  # TC_ACT_SHOT
 
@@ -147,7 +150,7 @@ def _judge(bucket: _Bucket, at: int) -> list[_Insn]:
         # Nanoseconds of a packet: size * 10^9 / (KiB a second * 1024), both sides by 512.
         _Insn(_MOVE, _COST, _SIZE),
         _Insn(_MULTIPLY_CONST, _COST, imm=1_953_125),
-        _Insn(_DIVIDE_CONST, _COST, imm=bucket.rate // 512),
+        _Insn(_DIVIDE_CONST, _COST, imm=min(bucket.rate // 512, _MOST)),
         _Insn(_LOAD_LONG, _ONE, _STATE, at),
         _Insn(_MOVE, _TWO, _NOW),
         _Insn(_LOAD_CONST_LONG, _THREE, imm=low),
