@@ -24,12 +24,13 @@ NEW = {
     ),
     "no such template": (
         ("box", "--template", "none"),
-        "Failed to make domain 'box'\nerror: there is no template 'none' (there is: busybox)",
+        "Failed to make domain 'box'\nerror: there is no template 'none' (there is: busybox, copy,"
+        " debian, tarball)",
     ),
     "no such network": (
         ("box", "--network", "lab"),
         "Failed to make domain 'box'\nerror: cannot make 'box': there is no network 'lab' (there"
-        " is: default)",
+        " is: default; name one: --network NAME, or leave it without: --no-network)",
     ),
     "multicast MAC": (
         ("box", "--mac", "01:00:5e:00:00:01"),
@@ -87,3 +88,22 @@ def test_new_on_a_full_disk(still: Instance) -> None:
         still.run("umount", guests).ok()
     still.virtlxc("new", "box", "--template", "busybox").ok()
     still.virtlxc("delete", "box").ok()
+
+
+def test_new_that_does_not_start(instance: Instance) -> None:
+    """The domain is there then, and what failed is called by its name."""
+    lab = "<network><name>lab</name><forward mode='bridge'/><bridge name='no0'/></network>"
+    instance.virtlxc("net-define", instance.write("lab.xml", lab)).ok()
+    result = instance.virtlxc(
+        "new", "box", "--template", "busybox", "--network", "lab", "--start"
+    )
+    assert result.code == 1
+    assert result.stdout.endswith("Domain 'box' made\n\n")
+    assert result.stderr.lstrip("\n") == (
+        "error: Failed to start domain 'box'\n"
+        "error: cannot start domain 'box': attach its interfaces: cannot start network 'lab': there"
+        " is no bridge 'no0' (create it: ip link add no0 type bridge)\n"
+    )
+    assert "box" in instance.domains("--all")
+    instance.virtlxc("delete", "box").ok()
+    instance.virtlxc("net-undefine", "lab").ok()

@@ -143,7 +143,8 @@ def test_two_guests_differ(place: Place) -> None:
 
 
 BAD = [
-    ({"network": "wan"}, "there is no network 'wan' (there is: default, lan)"),
+    ({"network": "wan"}, "there is no network 'wan' (there is: default, lan; name one: --network "
+     "NAME, or leave it without: --no-network)"),
     ({"mac": "1:2"}, "'1:2' is not allowed (a MAC is six pairs"),
     ({"mac": "01:00:00:00:00:00"}, "01:00:00:00:00:00 is a multicast address"),
     ({"memory": "much"}, "'much' is not allowed"),

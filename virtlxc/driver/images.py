@@ -204,7 +204,8 @@ class Images:
         if wish.network and wish.network not in known:
             there = ", ".join(sorted(known)) or "none"
             raise VirtlxcError(
-                f"{doing}: there is no network '{wish.network}' (there is: {there})",
+                f"{doing}: there is no network '{wish.network}' (there is: {there}; name one:"
+                " --network NAME, or leave it without: --no-network)",
                 Code.NO_NETWORK,
                 From.NETWORK,
             )

@@ -33,7 +33,7 @@ def _new(session: Session, args: Args) -> None:
     options: list[Param] = [(option, STRING, args[option]) for option in TEXTS if option in args]
     if "memory" in args:
         options.append(("memory", ULLONG, kibibytes(args["memory"])))
-    for switch in ("no-network", "fresh", "start"):
+    for switch in ("no-network", "fresh"):
         if switch in args:
             options.append((switch, BOOLEAN, 1))
     if "source" in args:
@@ -47,8 +47,12 @@ def _new(session: Session, args: Args) -> None:
     found = make(session, name, template, options)
     for message in found["messages"]:
         session.remark(f"{message}\n")
-    done = "made and started" if "start" in args else "made"
-    session.remark(f"Domain '{found['dom'][0]}' {done}\n")
+    session.remark(f"Domain '{found['dom'][0]}' made\n")
+    if "start" in args:
+        # A call of its own, so that what fails is called by its name: the domain is there.
+        ref = found["dom"]
+        session.call("DOMAIN_CREATE", failed=f"Failed to start domain '{name}'", dom=ref)
+        session.remark(f"Domain '{name}' started\n")
     if "console" in args:
         from virtlxc.cli.terminal import attach
 
