@@ -22,13 +22,13 @@ class Ref(NamedTuple):
         return uuid_text(self.uuid)
 
 
-@lru_cache(65536)
+@lru_cache(4096)
 def uuid_text(raw: bytes) -> str:
     """Lists ask for thousands at a time, again and again."""
     return str(_uuid.UUID(bytes=raw))
 
 
-@lru_cache(65536)
+@lru_cache(4096)
 def uuid_bytes(text: str) -> bytes:
     """The reverse."""
     return _uuid.UUID(text).bytes

@@ -65,9 +65,10 @@ FILESYSTEM = Table(
             path="@accessmode",
             field="accessmode",
             type=types.choice("passthrough", "mapped", "squash"),
-            treatment=REFUSED,
+            treatment=KEPT,
             served=("passthrough",),
-            note="owners would be passed through: use <idmap>, with which mounts are translated",
+            note="owners are passed through, though virt-install writes mapped for every folder: "
+            "use <idmap>, with which mounts are translated",
         ),
         Keep(path="@model", note=_SHARED),
         Keep(path="@multidevs", note=_SHARED),

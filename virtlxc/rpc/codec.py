@@ -116,7 +116,7 @@ _PADS = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 # Lists of these are long, and are sent again and again: the bytes of each are kept.
 _REFERENCES = frozenset(("domain", "network", "storage_pool"))
-_PACKED_MAX = 65536
+_PACKED_MAX = 4096
 
 _kinds: dict[str, Kind] = {}
 
