@@ -42,19 +42,40 @@ def unserved(domain: Domain) -> tuple[Unserved, ...]:
 def _object(table: Table, value: Any, path: str) -> Iterator[Unserved]:
     if table.take is not None:
         return
-    for field in table.rows:
-        if isinstance(field, Repeat) and field.table is not None:
-            yield from _repeat(field, field.table, getattr(value, field.field), path)
-        elif isinstance(field, Object | Value | Flag):
-            yield from _field(table, field, getattr(value, field.field), path)
+    for field in _telling(table):
+        found = getattr(value, field.field)
+        if isinstance(field, Repeat):
+            if found and field.table is not None:
+                yield from _repeat(field, field.table, found, path)
+        elif found is not None:
+            yield from _field(table, field, found, path)
+    if not (table.keeps and value.kept):
+        return
     single = {row.path for row in table.rows if isinstance(row, Value | Object)}
     known = {row.path: row for row in table.rows if isinstance(row, Keep)}
-    for kept in value.kept if table.keeps else ():
+    for kept in value.kept:
         row = known.get(kept.path)
         # What protects only with some values asks for nothing with the others.
         if kept.protects or row is None or row.treatment != REFUSED:
             reason = row.note if row else _TWICE if kept.path in single else ""
             yield _about(f"{path}/{kept.path}", kept.protects, reason)
+
+
+_tellings: dict[int, tuple[Object | Repeat | Value | Flag, ...]] = {}
+
+
+def _telling(table: Table) -> tuple[Object | Repeat | Value | Flag, ...]:
+    """The rows that may have no effect, or something in them; most are acted on, whatever they say.
+    """
+    found = _tellings.get(id(table))
+    if found is None:
+        found = _tellings[id(table)] = tuple(
+            row
+            for row in table.rows
+            if isinstance(row, Object | Repeat)
+            or (isinstance(row, Value | Flag) and row.treatment != ACTED)
+        )
+    return found
 
 
 def _repeat(row: Repeat, table: Table, items: tuple[Any, ...], path: str) -> Iterator[Unserved]:

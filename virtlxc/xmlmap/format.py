@@ -39,7 +39,7 @@ def format(
 
 def _forbidden(text: str) -> str | None:
     """The first character that XML 1.0 does not allow."""
-    if text.isprintable():
+    if text.replace("\n", "").isprintable():
         return None
     for char in text:
         if (char < " " and char not in "\t\n\r") or "\ud800" <= char <= "\udfff":
