@@ -98,3 +98,36 @@ def test_one_domain_over_and_back(libvirtd: Libvirtd, instance: Instance) -> Non
     assert instance.domains("--all") == []
     assert sums(etc) == before
     assert "taken" in libvirtd.virsh("list", "--all", "--name").split()
+
+
+def test_never_two_inits_on_one_root(libvirtd: Libvirtd, instance: Instance) -> None:
+    """docs/moving.md with a domain that really runs: there, then here, then there again."""
+    root = instance.busybox()
+    taken = instance.write("taken.xml", OURS.format(root=root))
+    libvirtd.virsh("define", taken)
+    # What libvirt's controllers keep there is how a neighbour is seen.
+    show = "mount -t tmpfs show /run && ln -s /proc/$1/root/run/libvirt /run/libvirt"
+    instance.spaces.run("sh", "-c", show, "-", str(libvirtd._daemon.pid)).ok()
+    etc = f"/proc/{libvirtd._daemon.pid}/root/etc/libvirt"
+    assert instance.virtlxc("import", "--from", etc).code == 0
+    libvirtd.virsh("start", "taken")
+    assert "running" in libvirtd.virsh("domstate", "taken")
+
+    refused = instance.virtlxc("start", "taken").failed()
+    assert "libvirt's LXC driver runs this domain as 'taken'" in refused
+    assert "(first: virsh -c lxc:/// shutdown taken)" in refused
+    other = OURS.format(root=f"{root}/.").replace("taken", "other")
+    instance.define(other)
+    refused = instance.virtlxc("start", "other").failed()
+    assert "libvirt's LXC driver runs the root folder" in refused
+    assert instance.domains() == []
+
+    libvirtd.virsh("destroy", "taken")
+    instance.virtlxc("start", "taken").ok()
+    assert instance.domains() == ["taken"]
+    instance.virtlxc("destroy", "taken").ok()
+    instance.virtlxc("import", "--undo").ok()
+    libvirtd.virsh("start", "taken")
+    assert "running" in libvirtd.virsh("domstate", "taken")
+    libvirtd.virsh("destroy", "taken")
+    instance.spaces.run("umount", "/run").ok()
