@@ -30,7 +30,7 @@ from virtlxc.driver.ref import Defined, Ref
 from virtlxc.driver.store import read_json
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.host import idmapped
-from virtlxc.host.security import idmap
+from virtlxc.host.security import idmap, idranges
 from virtlxc.images.cache import Cache
 from virtlxc.images.progress import Progress
 from virtlxc.images.template import Request, Template, find, options_of
@@ -77,8 +77,11 @@ class Wish:
 
 
 class Images:
-    """Makes and deletes guests. ``taken_ids`` gives the (first, count) ranges of host ids that
-    definitions use."""
+    """Makes and deletes guests.
+
+    ``taken_ids`` gives the (first, count) ranges of host ids that definitions use; ``registry`` is
+    the host's folder of all instances' ranges.
+    """
 
     def __init__(
         self,
@@ -86,12 +89,14 @@ class Images:
         domains: DomainCalls,
         networks: NetworkCalls,
         taken_ids: Callable[[], Iterable[tuple[int, int]]],
+        registry: str = idranges.REGISTRY,
     ) -> None:
         self._folder = f"{paths.lib}/guests"
         self._cache = f"{paths.lib}/cache"
         self._domains = domains
         self._networks = networks
         self._taken_ids = taken_ids
+        self._registry = registry
         self._lock = threading.Lock()
         # Names and ranges of ids of guests that are being made.
         self._making: dict[str, int] = {}
@@ -274,7 +279,11 @@ class Images:
         for path in ("/etc/subuid", "/etc/subgid"):
             with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
                 taken += idmap.read_sub_ids(file.read())
-        first = idmap.free_range(taken)
+        try:
+            first = idranges.take(taken, self._folder, self._registry)
+        except OSError as error:
+            refused = files.refused("note its ids in", self._registry, error)
+            raise VirtlxcError(f"{doing}: {refused.message}", refused.code) from None
         if first is None:
             raise VirtlxcError(f"{doing}: no range of {idmap.RANGE} host ids is free")
         return first

@@ -1,0 +1,65 @@
+"""Ranges of host ids that are in somebody's use, host-wide.
+
+Several instances can share a host, each with definitions that the others do not see. What one takes
+for a guest is noted in a folder of the host's own: a link called after the first id, to the folder
+of the instance's guests. It counts as long as that folder is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+
+from virtlxc.host.security import idmap
+
+REGISTRY = "/var/lib/virtlxc/ids"
+#: Maps of namespaces that have all ids, such as the host's own, take no range.
+_ALL = 1 << 31
+
+
+def running() -> set[tuple[int, int]]:
+    """(first, count) on the host of every map of a user namespace that has a process."""
+    texts = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            for kind in ("uid_map", "gid_map"):
+                with contextlib.suppress(OSError), open(f"/proc/{name}/{kind}") as file:
+                    texts.add(file.read())
+    lines = (line.split() for text in texts for line in text.splitlines())
+    found = {(int(outside), int(count)) for _, outside, count in lines}
+    return {(first, count) for first, count in found if count < _ALL}
+
+
+def take(taken: Iterable[tuple[int, int]], owner: str, registry: str = REGISTRY) -> int | None:
+    """The first id of a free range, which from now on is noted for ``owner``; None: there is none.
+
+    ``taken``: what the caller knows of, its own ranges among them: a note of its own for a range
+    that is not in there is of a guest that is gone. ``owner``: the folder of its guests.
+    """
+    known = [*taken, *running()]
+    with _locked(registry):
+        for name in os.listdir(registry):
+            noted = os.readlink(f"{registry}/{name}")
+            if noted != owner and os.path.isdir(noted):
+                known.append((int(name), idmap.RANGE))
+        first = idmap.free_range(known)
+        if first is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{registry}/{first}")
+            os.symlink(owner, f"{registry}/{first}")
+        return first
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    # As the daemon makes it, whoever comes first.
+    os.makedirs(os.path.dirname(folder), 0o711, exist_ok=True)
+    os.makedirs(folder, 0o700, exist_ok=True)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
