@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.harness import Instance
+from tests.harness import Instance, wait_for
 from tests.interop.library import Library, LibraryError
+from tests.interop.twin import DOMAIN, minds_signal
 
 pytestmark = pytest.mark.interop
 
@@ -83,4 +86,35 @@ def test_nothing_is_looked_for(shared_instance: Instance) -> None:
     with pytest.raises(LibraryError, match="type 'dir' does not support source disc") as caught:
         client("connection.findStoragePoolSources('dir', None)")
     assert caught.value.code == NO_SUPPORT
+    client.close()
+
+
+@pytest.mark.proves("DOMAIN_SET_LIFECYCLE_ACTION")
+def test_what_follows_an_end(instance: Instance) -> None:
+    """Set while it runs: the end that would have stopped it starts it again."""
+    instance.bridge("br0")
+    root = str(instance.busybox())
+    instance.define(DOMAIN.format(name="box", uuid="", root=root, mac="05"))
+    instance.virtlxc("start", "box").ok()
+    client = Library(instance)
+    client("box = connection.lookupByName('box')")
+    client("box.setLifecycleAction(0, 1, libvirt.VIR_DOMAIN_AFFECT_LIVE)")
+    assert "<on_poweroff>restart</on_poweroff>" in client("box.XMLDesc()")
+    assert "<on_poweroff>destroy</on_poweroff>" in client("box.XMLDesc(2)")
+    before = client("connection.lookupByName('box').ID()")
+    wait_for("the trap", lambda: minds_signal(before, signal.SIGTERM))
+    os.kill(before, signal.SIGTERM)
+    wait_for("another init", lambda: client("connection.lookupByName('box').ID()") > 0
+             and client("connection.lookupByName('box').ID()") != before)  # fmt: skip
+    client("box.setLifecycleAction(2, 3, libvirt.VIR_DOMAIN_AFFECT_CONFIG)")
+    definition = (Path(instance.paths.domains) / "box.xml").read_text()
+    assert "<on_crash>preserve</on_crash>" in definition
+    for call, words in (
+        ("box.setLifecycleAction(1, 0, 1)", "on_reboot of domain .box. cannot change while it"),
+        ("box.setLifecycleAction(0, 4, 2)", "coredump-destroy is for a crash, not for on_poweroff"),
+        ("box.setLifecycleAction(0, 0, 8)", "unsupported flags"),
+    ):
+        with pytest.raises(LibraryError, match=words):
+            client(call)
+    instance.virtlxc("destroy", "box").ok()
     client.close()

@@ -181,10 +181,10 @@ def put(instance: Instance, commands: str, values: dict[str, str]) -> None:
         instance.virtlxc(*split(commands, values)).ok()
     if "start idle" in commands and "idle" in instance.domains():
         pid = int(instance.virtlxc("domid", "idle").ok())
-        wait_for("the init of idle minds SIGTERM", lambda: _minds(pid, signal.SIGTERM))
+        wait_for("the init of idle minds SIGTERM", lambda: minds_signal(pid, signal.SIGTERM))
 
 
-def _minds(pid: int, number: int) -> bool:
+def minds_signal(pid: int, number: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     caught = re.search(r"(?m)^SigCgt:\s*([0-9a-f]+)$", status)
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)

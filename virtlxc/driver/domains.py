@@ -12,6 +12,7 @@ import socket
 from collections.abc import Sequence
 
 from virtlxc.driver import (
+    actions,
     addresses,
     batches,
     blocks,
@@ -281,6 +282,9 @@ class Domains:
         self, ref: Ref, device: str, params: Sequence[Param], flags: int = 0
     ) -> None:
         traffic.set_parameters(self._core, ref, device, params, flags)
+
+    def set_lifecycle_action(self, ref: Ref, type: int, action: int, flags: int = 0) -> None:
+        actions.change(self._core, ref, type, action, flags)
 
     def vcpus(self, ref: Ref, flags: int = 0) -> int:
         return processors.vcpus(self._view(ref), flags)

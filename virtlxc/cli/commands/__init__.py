@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 # title, keyword for help, names of commands by file
 GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("Domain Management", "domain", (
-        ("lifecycle", "autostart create destroy reboot resume shutdown start suspend"),
+        ("lifecycle", "autostart create destroy reboot resume set-lifecycle-action shutdown start"
+                      " suspend"),
         ("definition", "define undefine dumpxml domrename domxml-from-native domxml-to-native"),
         ("texts", "desc edit metadata"),
         ("identity", "domid domname domuuid domhostname"),

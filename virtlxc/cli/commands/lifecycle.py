@@ -23,6 +23,12 @@ START_FLAGS = (
     ("paused", 1), ("autodestroy", 2), ("bypass-cache", 4), ("force-boot", 8),
     ("validate", 16), ("reset-nvram", 32),
 )  # fmt: skip
+AFFECT = (("live", 1), ("config", 2))
+# By libvirt's virDomainLifecycle and virDomainLifecycleAction.
+ENDS = ("poweroff", "reboot", "crash")
+ACTIONS = (
+    "destroy", "restart", "rename-restart", "preserve", "coredump-destroy", "coredump-restart",
+)  # fmt: skip
 DESTROY_FLAGS = (("graceful", 1), ("remove-logs", 2))
 # libvirt's virDomainShutdownFlagValues; virDomainRebootFlagValues are the same.
 MODES = {"acpi": 1, "agent": 2, "initctl": 4, "signal": 8, "paravirt": 16}
@@ -175,7 +181,35 @@ def _autostart(session: Session, args: Args) -> None:
     session.remark(f"Domain '{name}' {mark}ed as autostarted\n")
 
 
+def _set_action(session: Session, args: Args) -> None:
+    kind, action = args["type"], args["action"]
+    if kind not in ENDS:
+        raise Failed(f"Invalid lifecycle type '{kind}'.")
+    if action not in ACTIONS:
+        raise Failed(f"Invalid lifecycle action '{action}'.")
+    session.call(
+        "DOMAIN_SET_LIFECYCLE_ACTION",
+        failed="Unable to change lifecycle action.",
+        dom=domain(session, args),
+        type=ENDS.index(kind),
+        action=ACTIONS.index(action),
+        flags=args.bits(AFFECT),
+    )
+
+
 COMMANDS = rows(
+    Command(
+        "set-lifecycle-action",
+        "what follows when a domain ends by itself",
+        DOMAIN,
+        word("type", "poweroff, reboot or crash"),
+        word("action", "destroy, restart, preserve, ..."),
+        flag("config", "in the definition"),
+        flag("live", "of what runs"),
+        flag("current", "of what is now"),
+        run=_set_action,
+        excludes=(("current", "live"), ("current", "config")),
+    ),
     Command(
         "autostart",
         "let a domain start with the daemon",

@@ -103,6 +103,11 @@ def domain_reboot(call: Call, dom: Ref, flags: int) -> None:
     call.driver.domains.reboot(dom, flags)
 
 
+@handles("DOMAIN_SET_LIFECYCLE_ACTION")
+def domain_set_lifecycle_action(call: Call, dom: Ref, type: int, action: int, flags: int) -> None:
+    call.driver.domains.set_lifecycle_action(dom, type, action, flags)
+
+
 @handles("DOMAIN_SUSPEND")
 def domain_suspend(call: Call, dom: Ref) -> None:
     call.driver.domains.suspend(dom)

@@ -54,6 +54,7 @@ CALLS = {
     "DOMAIN_SHUTDOWN_FLAGS": "dom.shutdownFlags(flags)",
     "DOMAIN_REBOOT": "dom.reboot(flags)",
     "DOMAIN_RESET": "dom.reset(flags)",
+    "DOMAIN_SET_LIFECYCLE_ACTION": "dom.setLifecycleAction(type, action, flags)",
     "DOMAIN_SUSPEND": "dom.suspend()",
     "DOMAIN_RESUME": "dom.resume()",
     "DOMAIN_UNDEFINE": "dom.undefine()",
