@@ -147,8 +147,8 @@ def make_disk(tree: Tree, scratch: Path, path: Path, results: str) -> None:
     root.mkdir()
     distributions.unpack("host", root)
     _add_modules(tree, root)
-    _add_code(root)
-    _add_guest(root)
+    add_code(root)
+    add_guest(root)
     _set_up(root, results)
     with path.open("wb") as disk:
         os.truncate(disk.fileno(), 0)
@@ -175,14 +175,14 @@ def _add_modules(tree: Tree, root: Path) -> None:
     subprocess.run([_kmod("depmod", tree), "-b", root, source.name], check=True)
 
 
-def _add_code(root: Path) -> None:
+def add_code(root: Path) -> None:
     code = root / CODE.lstrip("/")
     leave = shutil.ignore_patterns("__pycache__")
     shutil.copytree(CHECKOUT / "virtlxc", code / "virtlxc", ignore=leave)
     (code / "tests/vm").mkdir(parents=True)
     for name in ("__init__.py", "rootfs.py"):
         shutil.copy(CHECKOUT / "tests" / name, code / "tests" / name)
-    for name in ("__init__.py", "systemd_inside.py"):
+    for name in ("__init__.py", "systemd_inside.py", "systemd_tools.py"):
         shutil.copy(CHECKOUT / "tests/vm" / name, code / "tests/vm" / name)
     command = root / "usr/local/bin/virtlxc"
     command.write_text(
@@ -197,14 +197,18 @@ def _add_code(root: Path) -> None:
     )
 
 
-def _add_guest(root: Path) -> None:
+def add_guest(root: Path) -> None:
     rootfs.make_busybox(root / "srv/guest")
+
+
+def mask(root: Path) -> None:
+    for name in MASKED:
+        (root / "etc/systemd/system" / name).symlink_to("/dev/null")
 
 
 def _set_up(root: Path, results: str) -> None:
     units = root / "etc/systemd/system"
-    for name in MASKED:
-        (units / name).symlink_to("/dev/null")
+    mask(root)
     (units / "tests.service").write_text(RUNNER.format(code=CODE, results=results))
     wants = units / "multi-user.target.wants"
     wants.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers import qemu
-from tests.vm import host_image, machine, systemd_inside
+from tests.vm import host_image, machine, systemd_inside, systemd_tools
 
 TIMEOUT_S = 1500.0
 BUDGET_S = 600.0
@@ -48,7 +48,7 @@ def _boot(progress: machine.Progress) -> Shown:
         tree = qemu()
         began = time.monotonic()
         host_image.make_initramfs(tree, folder / "initramfs")
-        host_image.make_disk(tree, folder, folder / "disk", str(systemd_inside.RESULTS))
+        host_image.make_disk(tree, folder, folder / "disk", str(systemd_tools.RESULTS))
         with (folder / "qemu.txt").open("wb") as said:
             process = subprocess.Popen(
                 _command(folder, results),
