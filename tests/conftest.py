@@ -37,6 +37,7 @@ NEEDS: dict[str, Need] = {
     "host": Need(_is_root, "needs root"),
     "kernel": Need(_is_root, "needs root"),
     "interop": Need(_is_root, "needs root"),
+    "processor": Need(lambda: not IN_MACHINE, "measures a processor, and this one is emulated"),
     "vm": Need(lambda: not IN_MACHINE, "runs outside the virtual machine only"),
     "v2": Need(
         lambda: Path("/sys/fs/cgroup/cgroup.controllers").exists(),

@@ -28,6 +28,7 @@ def used(lab: Lab, controller: int) -> float:
     return own + int(guest) / 1e6
 
 
+@pytest.mark.processor
 def test_yes_fills_no_disk_and_eats_no_core(instance: Instance) -> None:
     lab = Lab(instance)
     ref = lab.define("chatty", init="/init")

@@ -331,7 +331,8 @@ def test_on_crash_restarts_with_back_off_and_destroy_ends_that(lab: Lab) -> None
         count = len(runs.read_text().split())
         time.sleep(4.5)
         assert len(runs.read_text().split()) == count
-        assert lab.state(ref) == (SHUTOFF, 2)
+        # Destroyed while it waited; or crashed, where it ended by itself just before.
+        assert lab.state(ref) in ((SHUTOFF, 2), (SHUTOFF, 3))
     finally:
         remove(lab, ref)
 

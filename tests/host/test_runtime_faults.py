@@ -208,7 +208,7 @@ def test_killed_after_every_step(
         assert_nothing_left(ground, f"{victim} killed at {what}")
         start.channel.close()
         tried += 1
-    assert tried >= 3
+    assert tried >= 2  # the stage has that many steps where no cgroup v1 is
 
 
 def alive(pid: int) -> bool:

@@ -249,6 +249,7 @@ def test_resize_and_unknown_calls(spawner: Spawner, ground: Ground) -> None:
     destroy(ground, channel)
 
 
+@pytest.mark.processor
 def test_yes_costs_little(spawner: Spawner, ground: Ground) -> None:
     """A guest that floods its console, read by nobody: no disk filled, no core eaten."""
     init = ground.script("/init.sh", f"{SHELL}exec yes words that fill a line of a log\n")

@@ -30,7 +30,7 @@ export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
 export PATH="$(dirname "$python"):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 uname -r
 cat /proc/mounts
-xargs -d '\n' "$python" -m pytest -v -p no:cacheprovider -p pytest_timeout \
+xargs -d '\n' "$python" -m pytest -v -p no:cacheprovider -p pytest_timeout --timeout 1800 \
     --junitxml="$results/junit.xml" -o junit_family=xunit1 <"$results/tests"
 echo "exit status $?"
 sync

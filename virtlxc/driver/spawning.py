@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.runtime.client import EnterChannel, Spawner, StartChannel
+
+T = TypeVar("T")
+#: A busy host may need some time between closing a dead process's sockets and its end.
+_DEATH_SECONDS = 10.0
 
 
 class Spawning:
@@ -30,26 +34,24 @@ class Spawning:
 
     def controller(self, plan: dict[str, Any], fds: Sequence[int]) -> StartChannel:
         """A controller that will perform ``plan``; see :class:`StartChannel`. Raises Failed."""
-        try:
-            return self._alive().start_controller(plan, tuple(fds))
-        except OSError:
-            # It died between the question and the request.
-            return self._alive().start_controller(plan, tuple(fds))
+        return self._ask(lambda spawner: spawner.start_controller(plan, tuple(fds)))
 
     def enter(self, request: dict[str, Any], fds: Sequence[int]) -> EnterChannel:
         """A program inside a container; see :class:`EnterChannel`."""
-        try:
-            return self._alive().enter(request, tuple(fds))
-        except OSError:
-            return self._alive().enter(request, tuple(fds))
+        return self._ask(lambda spawner: spawner.enter(request, tuple(fds)))
 
     def change(self, request: dict[str, Any], fds: Sequence[int], timeout: float) -> None:
         """A running container is changed; see :meth:`Spawner.change`."""
+        self._ask(lambda spawner: spawner.change(request, tuple(fds), timeout))
+
+    def _ask(self, request: Callable[[Spawner], T]) -> T:
+        """What the spawner answers; a new one is asked when it dies before it has the request."""
+        spawner = self._alive()
         try:
-            spawner = self._alive()
-            spawner.change(request, tuple(fds), timeout)
+            return request(spawner)
         except ConnectionError:
-            self._alive().change(request, tuple(fds), timeout)
+            spawner.dies(_DEATH_SECONDS)
+            return request(self._alive())
 
     def _alive(self) -> Spawner:
         with self._lock:

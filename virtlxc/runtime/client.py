@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _ENTRY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "LD_BIND_NOW": "1"}
-_START_TIMEOUT = 10.0
+#: For processes that only have to begin, in seconds: a host may be slow, and its death is seen.
+_START_TIMEOUT = 60.0
 #: How long after its sockets a process that was killed may take to be gone, in seconds.
 _DYING = 0.5
 #: How often a pid may turn out to be taken between looking and forking.
@@ -85,9 +86,12 @@ class Spawner:
         self.close()
         return False
 
-    def _dies(self) -> bool:
-        """Whether it is gone or about to be: its sockets close a moment before its pidfd tells."""
-        return self._socket is None or (_readable(self._pidfd, _DYING) and not self.alive())
+    def dies(self, within: float = _DYING) -> bool:
+        """Whether it is gone or about to be: its sockets close a moment before its pidfd tells.
+
+        Waits up to ``within`` seconds for that, so that ``alive`` tells the truth afterwards.
+        """
+        return self._socket is None or (_readable(self._pidfd, within) and not self.alive())
 
     def fileno(self) -> int:
         """Its pidfd: readable when it is gone."""
@@ -132,7 +136,7 @@ class Spawner:
                 start.controller(_START_TIMEOUT)
             except Failed as failure:
                 start.close()
-                if failure.errno == 0 and self._dies():
+                if failure.errno == 0 and self.dies():
                     raise ConnectionError("the spawner died with the request") from None
                 if failure.errno != errno.EEXIST or attempt == _PID_ATTEMPTS - 1:
                     raise
