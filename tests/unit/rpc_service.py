@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -150,3 +152,19 @@ class Raw:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def main(root: str) -> None:
+    """A server in a process of its own, with the domain web1; ends with its standard input."""
+    logging.basicConfig(level=logging.ERROR)
+    with running(root) as service:
+        domains = service.driver.domains
+        domains.add("web1", 5)
+        domains.shutdown = domains.reboot  # type: ignore[method-assign]
+        domains.owner_gone = lambda owner: None  # type: ignore[method-assign]
+        print(service.path, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _audit = logging.getLogger("virtlxc.audit")
 
-_READ_SIZE = 65536
 # Packets of one client that are dealt with before others get their turn.
 _TURN = 32
 # Bytes that a packet may have before the connection was opened.
@@ -101,8 +100,8 @@ class Client:
 
     def _readable(self) -> None:
         try:
-            data, extra, flags, _from = self.socket.recvmsg(
-                _READ_SIZE, _FD_SPACE, socket.MSG_CMSG_CLOEXEC
+            size, extra, flags, _from = self.socket.recvmsg_into(
+                [self.server.inbox], _FD_SPACE, socket.MSG_CMSG_CLOEXEC
             )
         except (BlockingIOError, InterruptedError):
             return
@@ -114,13 +113,13 @@ class Client:
                 found = array.array("i")
                 found.frombytes(rights[: len(rights) - len(rights) % found.itemsize])
                 self._fds += found
-        if not data:
+        if not size:
             self.close()
         elif flags & socket.MSG_CTRUNC or len(self._fds) > 2 * wire.FDS_MAX:
             self._give_up("it sent more descriptors than it announced")
         else:
             self._heard = True
-            self._data += data
+            self._data += self.server.inbox[:size]
             self._work()
 
     def _work(self) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_READ_SIZE = 65536
 _STRANGER_SECONDS = 10.0
 _NO_DESCRIPTORS_SECONDS = 1.0
 
@@ -68,6 +69,9 @@ class Server:
         self.driver = driver
         self.loop = loop
         self.config = config
+        # What any client sends is read into this, one at a time: a buffer for each read would
+        # leave the heap full of holes.
+        self.inbox = memoryview(bytearray(_READ_SIZE))
         self._admission = admission or Admission()
         self._clients: dict[Client, _Listener] = {}
         self._listeners: list[_Listener] = []
