@@ -284,6 +284,69 @@ def test_check_needs_no_root(instance: Instance, tmp_path: Path) -> None:
     assert "could not be seen" in found.stdout
 
 
+def test_a_daemon_that_is_killed_leaves_whole_definitions(instance: Instance) -> None:
+    """kill -9 of the daemon in the middle of a group: what it had reported is there, all of it."""
+    inventory = Inventory(instance)
+    for at in range(250):
+        inventory.domain(f"many{at:03}")
+    folder = str(inventory.path)
+    output = instance.root / "output"
+    with output.open("wb") as file:
+        applying = instance.spaces.popen(
+            instance.argv("apply", folder), env=instance.environment(), stdout=file, stderr=file
+        )
+    domains = Path(instance.paths.domains)
+    wait_for("the first group", lambda: len(list(domains.glob("*.xml"))) >= 100, pause=0)
+    instance.kill_daemon()
+    assert applying.wait(60) != 0
+    for file_ in domains.glob("*.xml"):
+        assert file_.read_text().rstrip().endswith("</domain>"), file_
+    lines = output.read_text().splitlines()
+    said = [line.split("'")[1] for line in lines if line.startswith("+ domain ")]
+    there = {one.stem for one in domains.glob("*.xml")}
+    assert set(said) <= there
+    instance.start_daemon()
+    assert set(instance.domains("--all")) == there
+    left = [one for one in domains.iterdir() if one.name.startswith(".")]
+    assert left == []
+    instance.virtlxc("apply", folder).ok()
+    assert instance.virtlxc("diff", folder).ok() == "253 as they are\n\n"
+
+
+def test_every_change_has_its_audit_line(instance: Instance) -> None:
+    """Of domains, networks and pools: who, what, which one, and how it ended."""
+    inventory = Inventory(instance)
+    pool = instance.root / "data"
+    network = str(inventory.path / "net.xml")
+    done = (
+        ("define", str(inventory.path / "web1.xml")), ("autostart", "web1"), ("undefine", "web1"),
+        ("net-define", network), ("net-start", "inner"), ("net-autostart", "inner"),
+        ("net-destroy", "inner"), ("net-undefine", "inner"),
+        ("pool-define-as", "data", "dir", "--target", str(pool)), ("pool-build", "data"),
+        ("pool-start", "data"), ("vol-create-as", "data", "v", "1M"),
+        ("vol-delete", "v", "--pool", "data"), ("pool-destroy", "data"), ("pool-undefine", "data"),
+    )  # fmt: skip
+    for words in done:
+        instance.virtlxc(*words).ok()
+    instance.virtlxc("net-start", "inner").failed()
+    instance.virtlxc("net-info", "default").ok()  # changes nothing
+    lines = [line for line in instance.daemon_messages().splitlines() if " call=" in line]
+    told = [
+        (line.split(" call=")[1].split()[0], line.split(" domain=")[1].split(" result=")[0])
+        for line in lines
+    ]
+    assert told == [
+        ("DEFINE", "web1"), ("DOMAIN_SET_AUTOSTART", "web1"), ("DOMAIN_UNDEFINE_FLAGS", "web1"),
+        ("NETWORK_DEFINE_XML", "inner"), ("NETWORK_START", "inner"),
+        ("NETWORK_SET_AUTOSTART", "inner"), ("NETWORK_DESTROY", "inner"),
+        ("NETWORK_UNDEFINE", "inner"), ("STORAGE_POOL_DEFINE_XML", "data"),
+        ("STORAGE_POOL_BUILD", "data"), ("STORAGE_POOL_CREATE", "data"),
+        ("STORAGE_VOL_CREATE_XML", "data/v"), ("STORAGE_VOL_DELETE", "data/v"),
+        ("STORAGE_POOL_DESTROY", "data"), ("STORAGE_POOL_UNDEFINE", "data"),
+    ]  # fmt: skip
+    assert all("uid=0 pid=" in line and line.endswith("result=ok") for line in lines)
+
+
 def test_check_of_what_runs(instance: Instance) -> None:
     """The host end of a running domain's card is there, and its own."""
     root = instance.busybox()

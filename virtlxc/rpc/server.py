@@ -93,8 +93,8 @@ class Server:
 
     def serve(self, made: socket.socket, *, readonly: bool, path: str) -> None:
         """Serves a socket that somebody else made at ``path``, as systemd does."""
-        if self._admission.asks:
-            os.chmod(path, 0o666)
+        # Its rights are what an earlier daemon with another configuration may have left.
+        os.chmod(path, 0o666 if readonly else self._admission.mode)
         made.setblocking(False)
         self._add(_Listener("", made, readonly))
 
