@@ -19,7 +19,7 @@ def document(fragment: str) -> str:
     if "xmlns:lxc" in fragment:
         inside = fragment[fragment.index("<lxc:namespace>") :]
         return xml(more=inside).replace("<domain ", f"<domain{LXC} ", 1)
-    if fragment.startswith("<interface"):
+    if fragment.startswith(("<interface", "<disk")):
         return xml(fragment)
     data = "<filesystem><source dir='/d'/><target dir='/data'/></filesystem>"
     return xml(data, more=fragment)
