@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.harness import Instance
+from tests.harness import Instance, wait_for
 
 pytestmark = pytest.mark.host
 
@@ -94,6 +95,30 @@ def test_no_root_file_system_shows_none_of_the_hosts_data(instance: Instance, id
         # open_by_handle_at would lead below every cover.
         bounding = int(shown.split("CapBnd:")[1].split()[0], 16)
         assert not bounding >> 2 & 1, "CAP_DAC_READ_SEARCH"
+
+
+LISTENER = """\
+import socket, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("/opt/answers")
+listener.listen()
+time.sleep(60)
+"""
+
+
+def test_no_root_file_system_reaches_no_socket_among_the_hosts_programs(instance: Instance) -> None:
+    instance.run("mount", "-t", "tmpfs", "none", "/opt").ok()
+    listener = instance.spaces.popen([sys.executable, "-c", LISTENER])
+    try:
+        wait_for("a socket in /opt", lambda: instance.run("test", "-S", "/opt/answers").code == 0)
+        define(instance, "bare", "", idmap=False)
+        shown = inside(instance, "bare", "test -S /opt/answers && echo ESCAPED; ls /opt")
+        assert shown == "answers\n"
+        assert inside(instance, "bare", "test -c /opt/answers && echo covered") == "covered\n"
+    finally:
+        listener.kill()
+        listener.wait()
+        instance.run("umount", "-l", "/opt").ok()
 
 
 def test_a_working_directory_never_leads_through_a_descriptor(instance: Instance) -> None:

@@ -11,7 +11,8 @@ import pytest
 from virtlxc.daemon import OneLine
 from virtlxc.errors import VirtlxcError
 from virtlxc.model.network_document import parse_network
-from virtlxc.runtime.ops.context import StepError
+from virtlxc.runtime.ops.context import Context, StepError
+from virtlxc.runtime.ops.files import mkdir
 from virtlxc.runtime.ops.users import find_groups, find_user
 
 
@@ -81,3 +82,12 @@ def test_a_network_cannot_write_lines_of_dnsmasqs_configuration(place: int, sign
     texts[place] = f"{sign}dhcp-script=/bin/evil"
     with pytest.raises(VirtlxcError):
         parse_network(NETWORK.format(*texts))
+
+
+def test_a_link_where_a_folder_shall_be_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").symlink_to("elsewhere")
+    ctx = Context("daemon", {})
+    with pytest.raises(FileExistsError):
+        mkdir(ctx, path=str(tmp_path / "run"))
+    mkdir(ctx, path=str(tmp_path / "elsewhere"))

@@ -305,7 +305,26 @@ def _host_root() -> HostRoot:
         if any(point == tree or point.startswith(tree + "/") for tree in _PROGRAM_TREES)
     )
     covered = [*_folders("/", _NO_DATA), *_folders("/var", _NO_DATA_VAR)]
-    return HostRoot(mounts=tuple(mounts), covered=tuple(covered), secrets=tuple(_secrets()))
+    with open("/proc/net/unix", errors="surrogateescape") as text:
+        sockets = bound_sockets(text.read())
+    return HostRoot(
+        mounts=tuple(mounts), covered=tuple(covered), secrets=(*_secrets(), *sockets)
+    )
+
+
+def bound_sockets(text: str) -> Iterator[str]:
+    """The sockets in /proc/net/unix that are files of the trees that hold programs.
+
+    Too large to be searched like /etc; what nobody has bound, nobody answers at.
+    """
+    # Num RefCount Protocol Flags Type St Inode Path
+    rows = (line.split(None, 7) for line in text.splitlines()[1:])
+    for path in sorted({row[-1] for row in rows if row[-1].startswith(("/usr/", "/opt/"))}):
+        try:
+            if stat.S_ISSOCK(os.lstat(path).st_mode):
+                yield path
+        except OSError:
+            continue
 
 
 def _secrets() -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from ..disk import put, replace
 from .context import Context
@@ -18,11 +19,11 @@ _FLAGS = {
 
 
 def mkdir(ctx: Context, *, path: str, mode: int = 0o755, exist_ok: bool = True) -> None:
-    """Make one folder. Undo: rmdir {path}."""
+    """Make one folder; one that is there will do, a link to one will not. Undo: rmdir {path}."""
     try:
         os.mkdir(path, mode)
     except FileExistsError:
-        if not exist_ok or not os.path.isdir(path):
+        if not exist_ok or not stat.S_ISDIR(os.lstat(path).st_mode):
             raise
 
 
