@@ -227,6 +227,12 @@ class Libvirtd:
         self.spaces.run("sh", "-c", LAY_OVER, "-", str(self.tree.root), str(scratch)).ok()
         self._daemon = self.spaces.popen(["libvirtd"], stderr=subprocess.DEVNULL)
 
+    def restart(self) -> None:
+        """Another daemon, which looks at the host anew."""
+        self._daemon.terminate()
+        self._daemon.wait(30)
+        self._daemon = self.spaces.popen(["libvirtd"], stderr=subprocess.DEVNULL)
+
     def virsh(self, *arguments: str, timeout: float = 60) -> str:
         """Standard output of a virsh command on ``lxc:///system``; AssertionError if it fails."""
         return self.spaces.run("virsh", "-c", "lxc:///system", *arguments, timeout=timeout).ok()

@@ -153,6 +153,8 @@ CHANGING = [
     Row("pool-start idle", before="pool-build idle",
         after="'pool-destroy idle; pool-delete idle'"),
     Row("pool-destroy p", after="pool-start p"),
+    Row("pool-destroy {uuid}", after="pool-start p"),
+    Row("pool-autostart {uuid}", after="pool-autostart p --disable"),
     Row("pool-undefine other", before="pool-define {other}"),
     Row("pool-refresh p"),
     Row("pool-edit p", editor="true"),

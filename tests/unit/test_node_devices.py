@@ -27,7 +27,8 @@ MDEV = f"{PCI}/0000:02:00.1/d069d019-36ea-4111-8f0a-8c9a70e21366"
 
 def express_config() -> bytes:
     """A PCI Express card: 8 lanes of 8 GT/s it could, 4 of 5 GT/s it does, port 2."""
-    config = bytearray(256)
+    config = bytearray(4096)
+    config[0x06] = 0x10
     config[0x34] = 0x40
     config[0x40:0x42] = bytes((0x10, 0))
     struct.pack_into("<I", config, 0x4C, 2 << 24 | 8 << 4 | 3)
@@ -69,7 +70,7 @@ class Tree:
 def tree(tmp_path: Path) -> Tree:
     made = Tree(tmp_path)
     made.device(PCI, "pci", "DRIVER=pcieport\nPCI_CLASS=60400", vendor="0x8086", device="0x8c10",
-                **{"class": "0x060400", "config": bytes(14) + b"\x81" + bytes(49)})
+                **{"class": "0x060400", "config": bytes(14) + b"\x81" + bytes(241)})
     made.device(CARD, "pci", "DRIVER=igb\nPCI_CLASS=20000", vendor="0x8086", device="0x10c9",
                 numa_node="0", sriov_totalvfs="7", config=express_config(),
                 **{"class": "0x020000"})

@@ -33,6 +33,13 @@ class Node:
         except OSError:
             return b""
 
+    def size(self, name: str) -> int:
+        """How many bytes a file has, whoever may read them; 0 where there is none."""
+        try:
+            return os.stat(f"{self.root}{self.path}/{name}").st_size
+        except OSError:
+            return 0
+
     def target(self, name: str) -> str | None:
         """The path that a link in the folder leads to; None where there is none."""
         link = f"{self.root}{self.path}/{name}"

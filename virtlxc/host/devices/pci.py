@@ -13,7 +13,9 @@ IDS = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids")
 # By the low bits of the byte at 0x0e; the first kind, an ordinary device, is not said.
 HEADERS = ("", "pci-bridge", "cardbus-bridge")
 SPEEDS = (None, "2.5", "5", "8", "16", "32", "64")  # GT/s, by number
-_HEADER_TYPE, _FIRST_CAPABILITY, _EXPRESS = 0x0E, 0x34, 0x10
+_HEADER_TYPE, _FIRST_CAPABILITY, _HEADER_END, _OLD_SIZE = 0x0E, 0x34, 0x40, 256
+_STATUS, _HAS_CAPABILITIES = 0x06, 0x10
+_EXPRESS = 0x10
 _ROOT_COMPLEX_PARTS = (0x9, 0xA)  # they have no link
 
 
@@ -35,7 +37,7 @@ def details(node: Node) -> Lines:
         *mediated_types(node),
         *_iommu(node),
         *(tag("numa", node=cell) if cell is not None and int(cell) >= 0 else []),
-        *_express(node.bytes("config")),
+        *_express(node.bytes("config"), node.size("config")),
     ]
 
 
@@ -104,11 +106,15 @@ def _header(config: bytes) -> Lines:
     return tag("capability", type=HEADERS[kind]) if 0 < kind < len(HEADERS) else []
 
 
-def _express(config: bytes) -> Lines:
-    """What a PCI Express device's link can do, and does; only root may read so far."""
+def _express(config: bytes, size: int) -> Lines:
+    """What a PCI Express device's link can do, and does.
+
+    As libvirt, a device that does not say what it is (or not to us: only root reads more than 64
+    bytes) is taken for one when its configuration space has another size than old PCI's.
+    """
     at = _capability(config, _EXPRESS)
     if at is None or len(config) < at + 0x14:
-        return []
+        return tag("pci-express") if size not in (0, _OLD_SIZE) else []
     (flags,) = struct.unpack_from("<H", config, at + 0x02)
     if flags >> 4 & 0xF in _ROOT_COMPLEX_PARTS:
         return tag("pci-express")
@@ -130,9 +136,10 @@ def _link(validity: str, word: int, port: int | None) -> Lines:
 
 def _capability(config: bytes, wanted: int) -> int | None:
     """Where a capability stands in the configuration space."""
-    at = config[_FIRST_CAPABILITY] if len(config) > _FIRST_CAPABILITY else 0
+    listed = len(config) > _HEADER_END and config[_STATUS] & _HAS_CAPABILITIES
+    at = config[_FIRST_CAPABILITY] if listed else 0
     seen: set[int] = set()
-    while at and at not in seen and at + 1 < len(config):
+    while at >= _HEADER_END and at not in seen and at + 1 < len(config):
         if config[at] == wanted:
             return at
         seen.add(at)
