@@ -347,6 +347,26 @@ def test_every_change_has_its_audit_line(instance: Instance) -> None:
     assert all("uid=0 pid=" in line and line.endswith("result=ok") for line in lines)
 
 
+def test_each_daemon_has_its_own_memory(instance: Instance) -> None:
+    """What was applied elsewhere is neither forgotten nor pruned here."""
+    inventory = Inventory(instance)
+    folder = str(inventory.path)
+    other = Instance()
+    try:
+        there = ("-c", f"lxc+unix:///system?socket={other.paths.socket}")
+        instance.virtlxc("apply", folder).ok()
+        instance.virtlxc(*there, "apply", folder).ok()
+        assert other.domains("--all") == ["web1", "web2"]
+        (inventory.path / "web2.xml").unlink()
+        instance.virtlxc(*there, "apply", "--prune", folder).ok()
+        assert other.domains("--all") == ["web1"]
+        assert instance.domains("--all") == ["web1", "web2"]
+        instance.virtlxc("apply", "--prune", folder).ok()
+        assert instance.domains("--all") == ["web1"]
+    finally:
+        other.close()
+
+
 def test_check_of_what_runs(instance: Instance) -> None:
     """The host end of a running domain's card is there, and its own."""
     root = instance.busybox()

@@ -12,6 +12,7 @@ import pytest
 
 from tests import peers
 from tests.harness import CHECKOUT, Instance, wait_for
+from tests.interop.test_libvirt_connection import ours
 from tests.interop.virsh import DOMAIN
 from tests.namespaces import Result
 
@@ -112,6 +113,9 @@ class Host:
         argv = ["env", "-u", "VIRTLXC_ROOT", *self.instance.argv("-c", uri, *words)]
         return self._with_ssh(argv)
 
+    def by_library(self, uri: str, *words: str) -> Result:
+        return self._with_ssh(ours("-c", uri, *words))
+
     def _with_ssh(self, argv: list[str]) -> Result:
         path = f"PATH={self._here}:{os.environ['PATH']}"
         return self.instance.run("env", path, *argv, timeout=60)
@@ -166,6 +170,12 @@ def test_our_command_by_ssh(host: Host, proxy: str) -> None:
     assert host.virtlxc(uri, "--quiet", "domstate", "far").ok() == "running\n"
     host.virtlxc(uri, "destroy", "far").ok()
     assert host.instance.domains() == []
+
+
+def test_libvirts_library_by_ssh(host: Host) -> None:
+    host.has("virt-ssh-helper")
+    ran = host.by_library(f"libvirt+lxc+ssh://{HOST}/system", "list", "--all", "--name")
+    assert ran.ok().split() == ["far"]
 
 
 def test_our_command_by_ssh_only_reads(host: Host) -> None:

@@ -17,7 +17,7 @@ from virtlxc.errors import VirtlxcError
 from virtlxc.inventory import changes as planning
 from virtlxc.inventory.changes import DEFINE, REMOVE, Change
 from virtlxc.inventory.documents import Document, Unread, ordered
-from virtlxc.inventory.record import Entry, Record
+from virtlxc.inventory.record import Entry, Record, digest
 from virtlxc.model.complete import MAC_PREFIX
 
 # In a warning that many domains have in common.
@@ -36,7 +36,7 @@ class Wish:
 
 def compare(session: Session, paths: Sequence[str]) -> list[Change]:
     """The changes, and removals, that would make the daemon have what the files say."""
-    memory = Memory(session.paths, "applied")
+    memory = memory_of(session, "applied")
     memory.read()
     inventory = _read(session, paths, memory.record, keep_going=False)
     return _plan(session, inventory, memory.record, _absolute(paths))[0]
@@ -44,7 +44,7 @@ def compare(session: Session, paths: Sequence[str]) -> list[Change]:
 
 def apply(session: Session, paths: Sequence[str], wish: Wish) -> None:
     """Carries out an inventory; Failed at the end when something of it could not be done."""
-    memory = Memory(session.paths, "applied")
+    memory = memory_of(session, "applied")
     with contextlib.nullcontext() if wish.dry_run else memory.locked():
         memory.read()
         inventory = _read(session, paths, memory.record, keep_going=wish.keep_going)
@@ -78,6 +78,13 @@ def _read(
     if inventory.problems and not keep_going:
         raise Failed("nothing was changed")
     return inventory
+
+
+def memory_of(session: Session, name: str) -> Memory:
+    """What is remembered about the daemon that the session is connected to: each has its own."""
+    if session.address in (session.paths.socket, session.paths.socket_ro):
+        return Memory(session.paths, name)
+    return Memory(session.paths, f"{name}-{digest(session.uri)[:16]}")
 
 
 def in_order(documents: Sequence[Document]) -> list[Document]:

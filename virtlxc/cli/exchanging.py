@@ -8,11 +8,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from virtlxc.cli.applying import carry_out, in_order, new_mac, new_uuid, show, tell
+from virtlxc.cli.applying import carry_out, in_order, memory_of, new_mac, new_uuid, show, tell
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.holdings import KINDS, Holdings
 from virtlxc.cli.importing import MEMORY, only_new
-from virtlxc.cli.inventories import Memory
 from virtlxc.cli.session import Session
 from virtlxc.errors import VirtlxcError
 from virtlxc.inventory import changes as planning
@@ -44,7 +43,7 @@ def bring_from(session: Session, uri: str, names: Sequence[str], *, dry_run: boo
         found = _chosen(there, names, uri)
         documents, problems = _readable(session, found, uri)
     documents = in_order(documents)
-    memory = Memory(session.paths, MEMORY)
+    memory = memory_of(session, MEMORY)
     if dry_run:
         changes = only_new(session, documents)
         show(session, changes)

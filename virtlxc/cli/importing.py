@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from virtlxc.cli.applying import carry_out, in_order, new_mac, new_uuid, show, tell
+from virtlxc.cli.applying import carry_out, in_order, memory_of, new_mac, new_uuid, show, tell
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.holdings import Holdings
 from virtlxc.cli.inventories import Memory, libvirt_hooks, read_libvirt
@@ -22,7 +22,7 @@ def bring_in(session: Session, folder: str, *, dry_run: bool) -> None:
     for file, problem in inventory.problems:
         session.complain(f"{file}: {problem}")
     documents = in_order(inventory.documents)
-    memory = Memory(session.paths, MEMORY)
+    memory = memory_of(session, MEMORY)
     if dry_run:
         found = only_new(session, documents)
         show(session, found)
@@ -65,7 +65,7 @@ def _tell(session: Session, folder: str, found: Sequence[Change]) -> None:
 
 def undo(session: Session, *, dry_run: bool) -> None:
     """Removes what import brought in and is still there under its UUID."""
-    memory = Memory(session.paths, MEMORY)
+    memory = memory_of(session, MEMORY)
     if dry_run:
         memory.read()
         show(session, _removals(session, memory))
