@@ -146,6 +146,7 @@ class Listing:
     NO_SNAPSHOT = 8192
     HAS_CHECKPOINT = 16384
     NO_CHECKPOINT = 32768
+    ALL = 65535
 
 
 class MetadataType:

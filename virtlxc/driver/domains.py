@@ -35,6 +35,7 @@ from virtlxc.driver import (
     traffic,
     tuning,
 )
+from virtlxc.driver.constants import Listing
 from virtlxc.driver.core import Core
 from virtlxc.driver.domain import View
 from virtlxc.driver.execs import ExecHandle, Request
@@ -67,6 +68,7 @@ class Domains:
 
     def list_all(self, flags: int = 0) -> list[Ref]:
         """[fast] The domains that pass the filters of constants.Listing, sorted by name."""
+        refusals.check_flags("lxcConnectListAllDomains", flags, Listing.ALL)
         return self._core.registry.refs(flags)
 
     def lookup_name(self, name: str) -> Ref:

@@ -9,6 +9,10 @@ from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.rpc.registry import Call, handles
 
 _NO_JOB = 0
+# Which filters libvirt knows of these lists, all of which are empty here.
+_SNAPSHOT_FILTERS = 0x7FF
+_CHECKPOINT_FILTERS = 0xF
+_SECRET_FILTERS = 0xF
 
 
 def _must_exist(call: Call, dom: Ref) -> None:
@@ -21,19 +25,19 @@ def domain_has_managed_save_image(call: Call, dom: Ref, flags: int) -> int:
     return 0
 
 
-@handles("DOMAIN_SNAPSHOT_NUM", fast=True)
+@handles("DOMAIN_SNAPSHOT_NUM", fast=True, flags=_SNAPSHOT_FILTERS)
 def domain_snapshot_num(call: Call, dom: Ref, flags: int) -> int:
     _must_exist(call, dom)
     return 0
 
 
-@handles("DOMAIN_SNAPSHOT_LIST_NAMES", fast=True)
+@handles("DOMAIN_SNAPSHOT_LIST_NAMES", fast=True, flags=_SNAPSHOT_FILTERS)
 def domain_snapshot_list_names(call: Call, dom: Ref, maxnames: int, flags: int) -> list[str]:
     _must_exist(call, dom)
     return []
 
 
-@handles("DOMAIN_LIST_ALL_SNAPSHOTS", fast=True)
+@handles("DOMAIN_LIST_ALL_SNAPSHOTS", fast=True, flags=_SNAPSHOT_FILTERS)
 def domain_list_all_snapshots(
     call: Call, dom: Ref, need_results: int, flags: int
 ) -> tuple[list[object], int]:
@@ -47,7 +51,7 @@ def domain_has_current_snapshot(call: Call, dom: Ref, flags: int) -> int:
     return 0
 
 
-@handles("DOMAIN_LIST_ALL_CHECKPOINTS", fast=True)
+@handles("DOMAIN_LIST_ALL_CHECKPOINTS", fast=True, flags=_CHECKPOINT_FILTERS)
 def domain_list_all_checkpoints(
     call: Call, dom: Ref, need_results: int, flags: int
 ) -> tuple[list[object], int]:
@@ -92,7 +96,7 @@ def connect_list_secrets(call: Call, maxuuids: int) -> list[str]:
     return []
 
 
-@handles("CONNECT_LIST_ALL_SECRETS", fast=True)
+@handles("CONNECT_LIST_ALL_SECRETS", fast=True, flags=_SECRET_FILTERS)
 def connect_list_all_secrets(call: Call, need_results: int, flags: int) -> tuple[list[object], int]:
     return [], 0
 
@@ -107,14 +111,14 @@ def connect_list_nwfilters(call: Call, maxnames: int) -> list[str]:
     return []
 
 
-@handles("CONNECT_LIST_ALL_NWFILTERS", fast=True)
+@handles("CONNECT_LIST_ALL_NWFILTERS", fast=True, flags=0)
 def connect_list_all_nwfilters(
     call: Call, need_results: int, flags: int
 ) -> tuple[list[object], int]:
     return [], 0
 
 
-@handles("CONNECT_LIST_ALL_NWFILTER_BINDINGS", fast=True)
+@handles("CONNECT_LIST_ALL_NWFILTER_BINDINGS", fast=True, flags=0)
 def connect_list_all_nwfilter_bindings(
     call: Call, need_results: int, flags: int
 ) -> tuple[list[object], int]:

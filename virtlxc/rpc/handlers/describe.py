@@ -9,6 +9,11 @@ from virtlxc.driver.ref import Info, Ref
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.rpc.registry import Call, handles
 
+_LIVE, _CONFIG = 1, 2
+_LEASE, _AGENT = 1, 2  # where a host name may come from
+_DEPRECATION, _TAINTING, _IOERRORS = 1, 2, 4
+_KINDS_OF_MESSAGES = _DEPRECATION | _TAINTING | _IOERRORS
+
 
 @handles("DOMAIN_GET_XML_DESC", fast=True)
 def domain_get_xml_desc(call: Call, dom: Ref, flags: int) -> str:
@@ -42,7 +47,7 @@ def domain_is_updated(call: Call, dom: Ref) -> int:
     return int(call.driver.domains.is_updated(dom))
 
 
-@handles("DOMAIN_GET_HOSTNAME", fast=True)
+@handles("DOMAIN_GET_HOSTNAME", fast=True, flags=_LEASE | _AGENT)
 def domain_get_hostname(call: Call, dom: Ref, flags: int) -> str:
     return call.driver.domains.hostname(dom, flags)
 
@@ -57,7 +62,7 @@ def domain_get_time(call: Call, dom: Ref, flags: int) -> tuple[int, int]:
     return divmod(time.time_ns(), 1_000_000_000)
 
 
-@handles("DOMAIN_GET_MESSAGES", fast=True)
+@handles("DOMAIN_GET_MESSAGES", fast=True, flags=_KINDS_OF_MESSAGES)
 def domain_get_messages(call: Call, dom: Ref, flags: int) -> list[str]:
     return call.driver.domains.messages(dom, flags)
 
@@ -75,12 +80,12 @@ def domain_get_security_label_list(call: Call, dom: Ref) -> tuple[list[tuple[str
     return found, len(found)
 
 
-@handles("DOMAIN_GET_METADATA", fast=True)
+@handles("DOMAIN_GET_METADATA", fast=True, flags=_LIVE | _CONFIG)
 def domain_get_metadata(call: Call, dom: Ref, type: int, uri: str | None, flags: int) -> str:
     return call.driver.domains.metadata(dom, type, uri, flags)
 
 
-@handles("DOMAIN_SET_METADATA")
+@handles("DOMAIN_SET_METADATA", flags=_LIVE | _CONFIG)
 def domain_set_metadata(
     call: Call,
     dom: Ref,

@@ -6,7 +6,7 @@ from virtlxc.driver.ref import Ref, VcpuInfo
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.rpc.registry import Call, handles
 
-_CURRENT, _LIVE = 0, 1
+_CURRENT, _LIVE, _CONFIG = 0, 1, 2
 _MAPS_MAX = 8388608
 
 
@@ -67,7 +67,7 @@ def domain_pin_emulator(call: Call, dom: Ref, cpumap: bytes, flags: int) -> None
     call.driver.domains.pin(dom, cpumap, flags)
 
 
-@handles("DOMAIN_GET_EMULATOR_PIN_INFO", fast=True)
+@handles("DOMAIN_GET_EMULATOR_PIN_INFO", fast=True, flags=_LIVE | _CONFIG)
 def domain_get_emulator_pin_info(
     call: Call, dom: Ref, maplen: int, flags: int
 ) -> tuple[bytes, int]:

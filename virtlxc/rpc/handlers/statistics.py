@@ -18,7 +18,7 @@ def domain_memory_stats(call: Call, dom: Ref, maxStats: int, flags: int) -> list
     return call.driver.domains.memory_stats(dom)[:maxStats]
 
 
-@handles("DOMAIN_GET_CPU_STATS", fast=True)
+@handles("DOMAIN_GET_CPU_STATS", fast=True, flags=STRING_OKAY)
 def domain_get_cpu_stats(
     call: Call, dom: Ref, nparams: int, start_cpu: int, ncpus: int, flags: int
 ) -> tuple[Sequence[Param], int]:
@@ -62,7 +62,7 @@ def domain_interface_stats(call: Call, dom: Ref, device: str) -> InterfaceStats:
     return call.driver.domains.interface_stats(dom, device)
 
 
-@handles("DOMAIN_INTERFACE_ADDRESSES")
+@handles("DOMAIN_INTERFACE_ADDRESSES", flags=0)
 def domain_interface_addresses(
     call: Call, dom: Ref, source: int, flags: int
 ) -> list[tuple[str, str | None, list[Address]]]:
