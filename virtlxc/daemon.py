@@ -22,7 +22,7 @@ from virtlxc import servicemanager
 from virtlxc.config import Config, load_config
 from virtlxc.daemonize import group_name
 from virtlxc.driver.driver import Driver
-from virtlxc.errors import Code, VirtlxcError
+from virtlxc.errors import Code, VirtlxcError, visible
 from virtlxc.host import polkit
 from virtlxc.paths import Paths
 from virtlxc.rpc.admission import Admission
@@ -84,10 +84,7 @@ class OneLine(logging.Formatter):
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = "".join(
-            sign if sign.isprintable() else sign.encode("unicode_escape").decode()
-            for sign in record.message
-        )
+        record.message = visible(record.message)
         return super().formatMessage(record)
 
 

@@ -110,3 +110,14 @@ class KernelRefused(Exception):
         where = f" {self.path}" if self.path else ""
         more = f" ({self.detail})" if self.detail else ""
         return f"{self.step}:{where}: {strerror(self.errno)}{more}"
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Text with all but printable characters and those in ``keep`` escaped.
+
+    Names and messages of guests are in it, and what shows it may be a terminal.
+    """
+    return "".join(
+        sign if sign.isprintable() or sign in keep else sign.encode("unicode_escape").decode()
+        for sign in text
+    )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from virtlxc.cli.options import Options
+from virtlxc.cli.session import Session
 from virtlxc.daemon import OneLine
 from virtlxc.errors import VirtlxcError
 from virtlxc.model.network_document import parse_network
@@ -22,6 +24,16 @@ def test_a_name_cannot_forge_a_line_of_the_log() -> None:
     )
     line = OneLine("%(levelname)s: %(message)s").format(record)
     assert line == "INFO: no domain 'x\\nINFO: uid=0\\x1b[2J\\x9b'"
+
+
+def test_a_name_cannot_write_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    session = Session(Options())
+    session.complain("no domain 'x\x1b[2J\x9by'", "line 1:\n\t^")
+    session.warn("\rfine é")
+    session.note("\x07")
+    assert capsys.readouterr().err == (
+        "error: no domain 'x\\x1b[2J\\x9by'\nerror: line 1:\n\t^\nwarning: \\rfine é\n\\x07\n"
+    )
 
 
 def guest(folder: Path, passwd: str, group: str = "") -> int:

@@ -9,7 +9,7 @@ import os
 import sys
 
 from virtlxc.cli.failures import Failed
-from virtlxc.errors import VirtlxcError
+from virtlxc.errors import VirtlxcError, visible
 from virtlxc.paths import Paths
 
 TYPE_CHECKING = False
@@ -27,6 +27,8 @@ NetworkRef = tuple[str, bytes]
 # What connect(2) says when nobody listens.
 ENOENT, ECONNREFUSED = 2, 111
 NO_SUPPORT = 3
+# What a message may have beside printable characters: errors about XML show a part of it.
+_LAYOUT = "\n\t"
 # What virtlxc connects to by itself; libvirt's library does the rest.
 NATIVE_SCHEMES = ("lxc", "lxc+unix", "lxc+ssh")
 
@@ -67,19 +69,19 @@ class Session:
     def complain(self, *lines: str) -> None:
         sys.stdout.flush()
         for line in lines:
-            sys.stderr.write(f"error: {line}\n")
+            sys.stderr.write(f"error: {visible(line, _LAYOUT)}\n")
         sys.stderr.flush()
 
     def warn(self, *lines: str) -> None:
         sys.stdout.flush()
         for line in lines:
-            sys.stderr.write(f"warning: {line}\n")
+            sys.stderr.write(f"warning: {visible(line, _LAYOUT)}\n")
         sys.stderr.flush()
 
     def note(self, text: str) -> None:
         """Says on stderr what was done beside what was asked."""
         sys.stdout.flush()
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{visible(text, _LAYOUT)}\n")
         sys.stderr.flush()
 
     # Asking the daemon
