@@ -174,3 +174,32 @@ def test_the_traffic_of_an_interface(lab: LimitLab, ref: Ref) -> None:
     lab.call("DOMAIN_REBOOT", dom=ref, flags=0)
     wait_for("another init", lambda: lab.id(ref) not in (first, -1))
     assert "bpf" in lab.instance.run("tc", "filter", "show", "dev", "lim0", "ingress").ok()
+
+
+def test_processes_and_limits_of_single_disks(lab: LimitLab, ref: Ref) -> None:
+    lab.instance.virtlxc("limits", "tuned", "--pids", "77", "--live", "--config").ok()
+    assert lab.cgroup(ref, "pids/pids.max", "pids.max").strip() == "77"
+    assert "<virtlxc:pids limit='77'/>" in lab.xml(ref)
+    assert "<virtlxc:pids limit='77'/>" in lab.xml(ref, INACTIVE)
+    lab.restart_daemon()
+    assert lab.instance.virtlxc("limits", "tuned").ok().splitlines()[0] == "pids           : 77"
+    lab.instance.virtlxc("limits", "tuned", "--pids", "0").ok()
+    assert lab.cgroup(ref, "pids/pids.max", "pids.max").strip() == "max"
+    wrong = lab.instance.virtlxc("limits", "tuned", "--pids", "x")
+    assert "Numeric value 'x' for <pids> option is malformed or out of range" in wrong.stderr
+
+
+def test_limits_of_a_single_disk(lab: LimitLab, ref: Ref) -> None:
+    disk = next(path for path in ("/dev/vda", "/dev/sda", "/dev/loop0") if os.path.exists(path))
+    number = os.stat(disk).st_rdev
+    numbers = f"{os.major(number)}:{os.minor(number)}"
+    lab.set("BLKIO", ref, LIVE, ("device_read_bytes_sec", STRING, f"{disk},1048576"))
+    held = lab.cgroup(ref, "blkio/blkio.throttle.read_bps_device", "io.max")
+    assert numbers in held
+    assert "1048576" in held
+    assert lab.get("BLKIO", ref)["device_read_bytes_sec"] == f"{disk},1048576"
+    lab.set("BLKIO", ref, LIVE, ("device_read_bytes_sec", STRING, f"{disk},0"))
+    assert "1048576" not in lab.cgroup(ref, "blkio/blkio.throttle.read_bps_device", "io.max")
+    wrong = ("device_read_bytes_sec", STRING, "/etc/passwd,5")
+    message = lab.refused(Code.INVALID_ARG, "set", "BLKIO", ref, LIVE, wrong)
+    assert message == "invalid argument: '/etc/passwd' is no block device of the host"

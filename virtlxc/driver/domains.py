@@ -26,6 +26,7 @@ from virtlxc.driver import (
     inits,
     logs,
     metadata,
+    own_limits,
     processors,
     refusals,
     shutdown,
@@ -310,6 +311,13 @@ class Domains:
 
     def set_numa_parameters(self, ref: Ref, params: Sequence[Param], flags: int = 0) -> None:
         processors.set_numa_parameters(self._core, ref, params, flags)
+
+    def own_limits(self, ref: Ref, flags: int = 0) -> list[Param]:
+        """What libvirt has no call for: pids, memory_low, memory_min."""
+        return own_limits.parameters(self._view(ref), flags)
+
+    def set_own_limits(self, ref: Ref, params: Sequence[Param], flags: int = 0) -> None:
+        own_limits.set_parameters(self._core, ref, params, flags)
 
     # What an agent would tell
 

@@ -76,6 +76,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("images", "delete new"),
         ("inside", "exec logs"),
         ("checks", "host-validate plan validate"),
+        ("own_limits", "limits"),
         ("service", "daemon"),
     )),
     ("Inventories", "inventory", (("inventory", "apply check diff export import"),)),

@@ -17,6 +17,9 @@ from virtlxc.errors import Code, From, VirtlxcError
 # libvirt's VIR_DOMAIN_MEMORY_PARAM_UNLIMITED: from here on a size in KiB means "no limit".
 UNLIMITED_KIB = (1 << 53) - 1
 
+# For ``pids``: as many as there may be on the host.
+NO_LIMIT = -1
+
 DEFAULT_SHARES = 1024
 DEFAULT_PERIOD_US = 100_000
 SHARES_RANGE = (2, 262144)
@@ -254,7 +257,7 @@ def _cpuset(limits: Limits, _: str) -> list[tuple[str, str]]:
 
 
 def _pids(limits: Limits, _: str) -> list[tuple[str, str]]:
-    return [("pids.max", str(limits.pids))]
+    return [("pids.max", "max" if limits.pids == NO_LIMIT else str(limits.pids))]
 
 
 def _io(limits: Limits, weight_file: str) -> list[tuple[str, str]]:

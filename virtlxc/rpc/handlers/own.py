@@ -9,7 +9,7 @@ from typing import Any
 from virtlxc import __version__
 from virtlxc.driver import execs, making
 from virtlxc.driver.named import NamedRef
-from virtlxc.driver.ref import Ref
+from virtlxc.driver.ref import Param, Ref
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.rpc.registry import Call, Later, handles
 from virtlxc.rpc.tables import OWN
@@ -198,3 +198,16 @@ def _running(call: Call, handle: int) -> execs.ExecHandle:
             f"this connection runs no program number {handle}", Code.INVALID_ARG, From.RPC
         )
     return found
+
+
+@handles("GET_LIMITS", program=OWN, fast=True)
+def get_limits(call: Call, dom: Ref, flags: int) -> list[Param]:
+    return call.driver.domains.own_limits(dom, flags)
+
+
+@handles("SET_LIMITS", program=OWN)
+def set_limits(
+    call: Call, dom: Ref, params: list[tuple[str, int, int | float | str]], flags: int
+) -> None:
+    given = [Param(*param) for param in params]
+    call.driver.domains.set_own_limits(dom, given, flags)

@@ -20,6 +20,7 @@ daemon, and the reverse.
   ``seconds`` is as configured. Messages are about those that did not.
 - DEFINE_MANY: what became of each, in their order; with the flag 1 those after the first error are
   not tried, and not in the reply. DEFINITIONS: of these domains, as far as they have one.
+- GET_LIMITS and SET_LIMITS: ``pids``, ``memory_low`` and ``memory_min`` (KiB); 0 is no limit.
 - CONSOLE_RESIZE: ``dev_name`` null is the first console.
 """
 
@@ -58,4 +59,6 @@ ROWS = (
     (22, "NEW_WAIT", "handle: uint",
      "text: string, done: uhyper, total: uhyper, made: int, dom: domain?, messages: string<1024>",
      "quiet"),
+    (23, "GET_LIMITS", "dom: domain, flags: uint", "params: param<16>", "ro"),
+    (24, "SET_LIMITS", "dom: domain, params: param<16>, flags: uint", "", ""),
 )
