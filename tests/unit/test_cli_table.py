@@ -22,7 +22,7 @@ VIRSH = Path(__file__).parent.parent / "data" / "cli" / "virsh-9.0.0-commands.tx
 # What is ours alone. Everything else must mean what it means in virsh.
 OURS = {
     "apply", "check", "daemon", "delete", "diff", "exec", "export", "host-validate", "import",
-    "logs", "new",
+    "limits", "logs", "new",
     "guests-start", "guests-stop", "install-units", "remove-units",
     "plan", "validate",
 }  # fmt: skip
