@@ -209,13 +209,13 @@ say card "$(ip address show up0 | tr '\\n' ' ')"
     assert _link("up0") is not None
 
 
-def _bandwidth(**rates: Rate) -> Interface:
+def _bandwidth(inbound: Rate | None = None, outbound: Rate | None = None) -> Interface:
     return Interface(
         type="bridge",
         source="br0",
         mac="52:54:00:aa:bb:cc",
         ips=(Ip(address="10.9.0.2", prefix=24),),
-        bandwidth=Bandwidth(**rates),
+        bandwidth=Bandwidth(inbound=inbound, outbound=outbound),
     )
 
 

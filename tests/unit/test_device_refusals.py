@@ -279,12 +279,6 @@ REFUSED: tuple[tuple[Domain, str], ...] = (
         "lay an overlay over /: the ids of its source are to be translated, which cannot be done "
         "below an overlay (chown -R /srv/web1 to the id map's range)",
     ),
-    (
-        domain(filesystems=(replace(ROOT, accessmode="mapped"),)),
-        "keep the promises of its XML: /domain/devices/filesystem/@accessmode has no effect: "
-        "owners would be passed through: use <idmap>, with which mounts are translated (take it "
-        "out, or start with --ignore filesystem)",
-    ),
 )
 
 
