@@ -29,6 +29,8 @@ NETWORK = (
 LEFT_OUT = {
     "DOMAIN_UNDEFINE", "DOMAIN_UNDEFINE_FLAGS", "DOMAIN_RENAME", "NETWORK_UNDEFINE", "DELETE",
     "NEW", "EXEC_START", "CONNECT_CLOSE", "DOMAIN_SEND_PROCESS_SIGNAL",
+    # They make containers, and wait for them.
+    "NEW_START", "NEW_WAIT", "GUESTS_START", "GUESTS_STOP",
 }  # fmt: skip
 
 

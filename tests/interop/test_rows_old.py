@@ -7,6 +7,7 @@ that it has them. So these rows are proved by our own client.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from virtlxc.rpc.client import Connection
 
 pytestmark = pytest.mark.interop
 
-LIFECYCLE, REBOOT, STARTED, STOPPED = 0, 1, 2, 5
+REBOOT, DEVICE_REMOVED, STARTED = 1, 15, 2
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +65,21 @@ def test_events_of_the_second_kind(shared_instance: Instance, library: Library) 
         assert pid() != before
         old.call("CONNECT_DOMAIN_EVENT_DEREGISTER_ANY", eventID=REBOOT)
         library("dom.destroy()")
+
+
+@pytest.mark.proves("DOMAIN_EVENT_DEVICE_REMOVED", old=True)
+def test_a_device_that_goes(shared_instance: Instance, library: Library) -> None:
+    shared_instance.bridge("br0")
+    card = "<interface type='bridge'><mac address='52:54:00:00:00:42'/><source bridge='br0'/>"
+    library("dom.create()")
+    library(f"dom.attachDeviceFlags({card + '</interface>'!r}, 1)")
+    pid = library("connection.lookupByName('web').ID()")
+    assert "eth0" in Path(f"/proc/{pid}/net/dev").read_text()
+    with Connection(shared_instance.paths.socket) as old:
+        old.call("CONNECT_DOMAIN_EVENT_REGISTER_ANY", eventID=DEVICE_REMOVED)
+        library(f"dom.detachDeviceFlags({card + '</interface>'!r}, 1)")
+        told = old.next_event(20)
+        assert told
+        assert (told.name, told.fields["dom"][0]) == ("DOMAIN_EVENT_DEVICE_REMOVED", "web")
+        assert "eth0" not in Path(f"/proc/{pid}/net/dev").read_text()
+    library("dom.destroy()")

@@ -121,15 +121,33 @@ def test_console_and_its_log(box: Instance) -> None:
     assert "in the log 42" in box.virtlxc("logs", "box").ok()
 
 
-@pytest.mark.proves("NEW", "DELETE")
-def test_a_container_from_a_template(box: Instance) -> None:
+@pytest.mark.proves("NEW", "NEW_START", "NEW_WAIT", "DELETE")
+def test_containers_from_a_template(box: Instance) -> None:
     box.virtlxc("new", "made", "busybox").ok()
-    text = Path(box.paths.domain_xml("made")).read_text()
-    root = Path(text.partition("<source dir='")[2].partition("'")[0])
-    assert (root / "bin/busybox").exists() or (root / "bin/sh").exists()
-    box.virtlxc("delete", "made").ok()
-    assert not root.exists()
-    assert not Path(box.paths.domain_xml("made")).exists()
+    with Connection(box.paths.socket) as ours:
+        ours.call("NEW", program=OWN, name="other", template="busybox")
+    for name in ("made", "other"):
+        text = Path(box.paths.domain_xml(name)).read_text()
+        root = Path(text.partition("<source dir='")[2].partition("'")[0])
+        assert (root / "bin/sh").is_symlink() or (root / "bin/sh").exists()
+        box.virtlxc("delete", name).ok()
+        assert not root.exists()
+        assert not Path(box.paths.domain_xml(name)).exists()
+
+
+@pytest.mark.proves("DEFINE_MANY", "DEFINITIONS")
+def test_many_definitions_at_once(box: Instance) -> None:
+    root = box.root / "rootfs"
+    names = [f"many{number}" for number in range(3)]
+    xmls = [DOMAIN.format(name=name, root=root, init="/sbin/init") for name in names]
+    with Connection(box.paths.socket) as ours:
+        assert len(ours.call("DEFINE_MANY", program=OWN, xmls=xmls)["outcomes"]) == 3
+        for name in names:
+            assert f"<name>{name}</name>" in Path(box.paths.domain_xml(name)).read_text()
+        doms = [ours.call("DOMAIN_LOOKUP_BY_NAME", name=name)["dom"] for name in names]
+        assert len(ours.call("DEFINITIONS", program=OWN, doms=doms)["kept"]) == 3
+    for name in names:
+        box.virtlxc("undefine", name).ok()
 
 
 @pytest.mark.proves("HOST_VALIDATE")
