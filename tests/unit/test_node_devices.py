@@ -70,7 +70,7 @@ class Tree:
 def tree(tmp_path: Path) -> Tree:
     made = Tree(tmp_path)
     made.device(PCI, "pci", "DRIVER=pcieport\nPCI_CLASS=60400", vendor="0x8086", device="0x8c10",
-                **{"class": "0x060400", "config": bytes(14) + b"\x81" + bytes(241)})
+                config=bytes(14) + b"\x81" + bytes(241), **{"class": "0x060400"})
     made.device(CARD, "pci", "DRIVER=igb\nPCI_CLASS=20000", vendor="0x8086", device="0x10c9",
                 numa_node="0", sriov_totalvfs="7", config=express_config(),
                 **{"class": "0x020000"})
