@@ -60,9 +60,8 @@ def test_registrations_that_are_refused(service: Service) -> None:
     assert raw.error(gone)[0] == Code.INTERNAL_ERROR
     raw.values("CONNECT_DOMAIN_EVENT_REGISTER")
     assert raw.error(raw.packet("CONNECT_DOMAIN_EVENT_REGISTER"))[0] == Code.OPERATION_FAILED
-    for name in ("NODE_DEVICE", "SECRET"):
-        packet = raw.packet(f"CONNECT_{name}_EVENT_REGISTER_ANY", eventID=0)
-        assert raw.error(packet)[0] == Code.NO_SUPPORT
+    packet = raw.packet("CONNECT_SECRET_EVENT_REGISTER_ANY", eventID=0)
+    assert raw.error(packet)[0] == Code.NO_SUPPORT
 
 
 def test_a_console_both_ways(service: Service) -> None:
