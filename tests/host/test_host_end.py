@@ -19,7 +19,7 @@ echo "{name} up" >>/shared/log
 while :; do sleep 0.05; done
 """
 STUBBORN = "trap : TERM\necho up\nwhile :; do sleep 0.05; done\n"
-pytestmark = pytest.mark.kernel
+pytestmark = pytest.mark.host
 
 
 @pytest.fixture
