@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from virtlxc.errors import Code, VirtlxcError
@@ -47,7 +47,6 @@ class Scene:
     host: HostFacts
     start: StartFacts
     options: StartOptions
-    warnings: list[str] = field(default_factory=list)
     purpose: str = "start"
 
     def refuse(self, step: str, cause: str, mend: str = "") -> VirtlxcError:

@@ -148,7 +148,7 @@ def _attribute(
     values: dict[str, Any],
     kept: list[Kept],
 ) -> None:
-    if name in node.units:
+    if name in node.read_elsewhere:
         return
     for row in node.attributes.get(name, ()):
         if isinstance(row, Const):

@@ -153,7 +153,8 @@ class Node:
     shown: str
     path: str
     attributes: dict[str, list[Value | Const]] = field(default_factory=dict)
-    units: set[str] = field(default_factory=set)
+    read_elsewhere: set[str] = field(default_factory=set)
+    """Attributes that are part of another one's value, such as units, or ignored."""
     kept_attributes: dict[str, Keep] = field(default_factory=dict)
     ignored: bool = False
     text: Value | None = None
@@ -222,8 +223,8 @@ def _add(root: Node, row: Row, table: Table) -> None:
     elif isinstance(row, Keep):
         node.keep = row
     elif isinstance(row, Ignore) and attribute is not None:
-        node.units.add(attribute)
+        node.read_elsewhere.add(attribute)
     elif isinstance(row, Ignore):
         node.ignored = True
     if isinstance(row, Value) and row.unit is not None:
-        node.units.add(row.unit)
+        node.read_elsewhere.add(row.unit)

@@ -7,7 +7,7 @@ import os
 import stat
 
 from .. import syscalls
-from ..lean import Socket, packet_pair, receive_fds, send_fds
+from .aside import made_aside
 from .context import Context, StepError
 from .trees import bits
 
@@ -50,30 +50,8 @@ def overlay(ctx: Context, *, key: str, changes: str | None = None) -> None:
     ``changes`` is the host's folder that gets what is written, in "upper" beside "work", which are
     made like the top folder below if need be; null: into memory, gone with the mount.
     """
-    ours, theirs = packet_pair()
-    pid = syscalls.clone(0)
-    if pid == 0:
-        _lay(ctx.key(key), theirs, changes)
-    theirs.close()
-    answer, fds = receive_fds(ours, 4096)
-    ours.close()
-    os.waitpid(pid, 0)
-    if not fds:
-        number, _, path = answer.decode().partition(" ")
-        if not number:
-            raise StepError(0, "", "the process that lays the overlay was killed")
-        raise OSError(int(number), os.strerror(int(number)), path or None)
-    ctx.put(key, fds[0])
-
-
-def _lay(lower: int, parent: Socket, changes: str | None) -> None:
-    """The helper's whole life: the mount, or errno and path, go to ``parent``."""
-    try:
-        send_fds(parent, b"laid", [_laid(lower, changes)])
-    except OSError as error:
-        parent.send(f"{error.errno or 0} {error.filename or ''}".encode())
-    finally:
-        os._exit(0)
+    lower = ctx.key(key)
+    ctx.put(key, made_aside(lambda: _laid(lower, changes), "lays the overlay"))
 
 
 def _laid(lower: int, changes: str | None) -> int:

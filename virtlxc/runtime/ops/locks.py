@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 
 from .. import syscalls
-from ..lean import Socket, packet_pair, receive_fds, send_fds
-from .context import Context, StepError
+from .aside import made_aside
+from .context import Context
 from .inside import hide
 from .trees import is_dir
 
@@ -24,31 +24,8 @@ def lock_tree(
 
     ``covers``: paths in the tree to hide for good first, as ``mask`` does.
     """
-    ours, theirs = packet_pair()
-    pid = syscalls.clone(0)
-    if pid == 0:
-        _lock(ctx.key(key), theirs, recursive, covers or [])
-    theirs.close()
-    answer, fds = receive_fds(ours, 4096)
-    ours.close()
-    os.waitpid(pid, 0)
-    if not fds:
-        number, _, path = answer.decode().partition(" ")
-        if not number:
-            raise StepError(0, "", "the process that locks was killed")
-        raise OSError(int(number), os.strerror(int(number)), path or None)
-    ctx.put(key, fds[0])
-
-
-def _lock(tree: int, parent: Socket, recursive: bool, covers: list[str]) -> None:
-    """The helper's whole life: the clone, or errno and path, go to ``parent``."""
-    try:
-        clone = _locked_clone(tree, recursive, covers)
-        send_fds(parent, b"locked", [clone])
-    except OSError as error:
-        parent.send(f"{error.errno or 0} {error.filename or ''}".encode())
-    finally:
-        os._exit(0)
+    tree = ctx.key(key)
+    ctx.put(key, made_aside(lambda: _locked_clone(tree, recursive, covers or []), "locks"))
 
 
 def _locked_clone(tree: int, recursive: bool, covers: list[str]) -> int:
