@@ -12,20 +12,26 @@ from virtlxc.host.facts import (
     HostRoot,
     Init,
     Network,
+    Nic,
     Shared,
     Source,
     StartFacts,
 )
 from virtlxc.host.security import capabilities
 from virtlxc.model import (
+    Bandwidth,
+    BlkioDevice,
+    BlkioTune,
     Clock,
     Console,
     Container,
     CpuTune,
+    Disk,
     Domain,
     Features,
     Filesystem,
     FilesystemExtra,
+    Hostdev,
     IdMap,
     IdRange,
     Interface,
@@ -39,6 +45,8 @@ from virtlxc.model import (
     Sysctl,
     Timer,
 )
+from virtlxc.model.bandwidth import Rate
+from virtlxc.model.disk import IoTune
 from virtlxc.plan import Plan, StartOptions, plan_start
 
 UUID = "6d0a2c10-3b5e-4a53-9a7e-0123456789ab"
@@ -210,6 +218,75 @@ ON_HOST = domain(
     )
 )
 
+# One of each kind of device, card and file system beside the plain ones.
+DEVICES = domain(
+    idmap=SHIFTED,
+    disks=(
+        Disk(type="block", source="/dev/sdb", target="sda", readonly=True),
+        Disk(
+            type="file",
+            source="/srv/data.img",
+            target="vdb",
+            iotune=IoTune(read_bytes_sec=1 << 20, write_iops_sec=50),
+        ),
+    ),
+    hostdevs=(
+        Hostdev(mode="capabilities", type="storage", source="/dev/sdb"),
+        Hostdev(mode="capabilities", type="misc", source="/dev/net/tun"),
+        Hostdev(
+            mode="capabilities",
+            type="net",
+            source="wan0",
+            ips=(Ip(address="198.51.100.10", prefix=24),),
+            routes=(Route(address="0.0.0.0", gateway="198.51.100.1"),),
+        ),
+        Hostdev(type="usb", vendor=0x0529, product=1),
+    ),
+    filesystems=(
+        Filesystem(type="file", source="/srv/root.img", target="/", readonly=True),
+        Filesystem(type="block", source="/dev/sdc", target="/data"),
+        Filesystem(source="/srv/data", target="/over"),
+    ),
+    interfaces=(
+        replace(
+            BRIDGED,
+            isolated=True,
+            bandwidth=Bandwidth(
+                inbound=Rate(average=1000, peak=2000), outbound=Rate(average=500, burst=64)
+            ),
+        ),
+        Interface(type="direct", source="eth1", source_mode="passthrough", mac="52:54:00:aa:bb:cd"),
+        Interface(type="direct", source="eth1", source_mode="bridge", mac="52:54:00:aa:bb:ce"),
+    ),
+    blkiotune=BlkioTune(
+        devices=(BlkioDevice(path="/dev/sdc", weight=300, read_iops_sec=9, write_bytes_sec=0),)
+    ),
+    container=Container(
+        filesystems=(
+            FilesystemExtra(target="/data", options=("noatime", "data=journal"), idmap="mount"),
+            FilesystemExtra(target="/over", overlay="/srv/changes"),
+        )
+    ),
+)
+DEVICE_FACTS = replace(
+    START,
+    sources=(
+        *START.sources,
+        Source(path="/dev/sdb", kind="block", device=(8, 16)),
+        Source(path="/dev/sdc", kind="block", device=(8, 32), holds="xfs"),
+        Source(path="/dev/net/tun", kind="char", device=(10, 200)),
+        Source(path="/dev/bus/usb/001/004", kind="char", device=(189, 3)),
+        Source(path="/srv/data.img", kind="file"),
+        Source(path="/srv/root.img", kind="file", holds="ext4"),
+        Source(path="/srv/changes", kind="dir"),
+    ),
+    nics={
+        "eth1": Nic(mac="02:00:00:00:00:01", mtu=1500, up=True),
+        "wan0": Nic(mac="02:00:00:00:00:02", mtu=9000, up=False),
+    },
+    usb={"0529:0001": ("/dev/bus/usb/001/004",)},
+)
+
 SYSTEMD = Init(path="/sbin/init", found="yes", kind="systemd", systemd=252)
 OLD_SYSTEMD = replace(SYSTEMD, systemd=219)
 
@@ -219,6 +296,8 @@ GOLDEN: tuple[tuple[str, Domain, str, StartFacts, dict[str, Any]], ...] = (
     ("plain-hybrid", domain(), "hybrid", START, {}),
     ("full-v2", FULL, "v2", START, {}),
     ("full-hybrid", FULL, "hybrid", START, {"instance": "ab12"}),
+    ("devices-v2", DEVICES, "v2", DEVICE_FACTS, {}),
+    ("devices-hybrid", replace(DEVICES, blkiotune=BlkioTune()), "hybrid", DEVICE_FACTS, {}),
     ("no-root-v2", domain(filesystems=()), "v2", START, {}),
     ("no-root-targets-v2", ON_HOST, "v2", START, {}),
     ("systemd-v2", domain(idmap=SHIFTED), "v2", replace(START, init=SYSTEMD), {}),
