@@ -79,7 +79,8 @@ class Host:
         wait_for("sshd", lambda: b"Server listening" in (root / "sshd.log").read_bytes())
 
     def _config(self) -> str:
-        libraries = peers.fetch("libvirtd").environment()["LD_LIBRARY_PATH"]
+        trees = (peers.fetch("libvirtd"), self.tree)  # virt-ssh-helper's and netcat's
+        libraries = ":".join(tree.environment()["LD_LIBRARY_PATH"] for tree in trees)
         return SERVER.format(
             host=HOST, home=self.home, path=self.there, libraries=libraries, checkout=CHECKOUT
         )
