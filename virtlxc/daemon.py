@@ -169,11 +169,22 @@ def _group(name: str) -> int:
         return -1
 
 
+_ALL_IDS = (1 << 32) - 1
+
+
 def _check_root() -> None:
     if os.geteuid() != 0:
         raise VirtlxcError(
             "cannot run the daemon: it needs root (use sudo)", Code.OPERATION_DENIED
         )
+    # The kernel gives device nodes and device programs to the host's root alone.
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        if file.read().split() != ["0", "0", str(_ALL_IDS)]:
+            raise VirtlxcError(
+                "cannot run the daemon: this is a user namespace, where it could make neither "
+                "device nodes nor device programs (run it on the host; crun works here)",
+                Code.OPERATION_UNSUPPORTED,
+            )
 
 
 def _root_option(paths: Paths) -> list[str]:

@@ -28,7 +28,7 @@ DOMAIN = """<domain type='lxc'>
   </metadata>
   <os><type>exe</type><init>/sbin/init</init></os>
   {idmap}
-  <features>{privnet}</features>
+  <features>{features}</features>
   <devices>
     <filesystem type='mount'><source dir='{root}'/><target dir='/'/></filesystem>
     {devices}
@@ -141,6 +141,7 @@ def guest(
     extra: str = "",
     root: Path | None = None,
     devices: str = "",
+    features: str = "",
 ) -> Guest:
     """Defines a guest with a root file system of its own, or with ``root``."""
     if root is None:
@@ -155,7 +156,7 @@ def guest(
             nesting=" nesting='yes'" if nesting else "",
             extra=extra,
             idmap=IDMAP if userns else "",
-            privnet="" if network else "<privnet/>",
+            features=features + ("" if network else "<privnet/>"),
             root=root,
             devices=devices + (card if network else ""),
         )

@@ -230,7 +230,8 @@ class StartFacts:
     keyed by net, ipc, uts; ``nics`` are the interfaces that the domain borrows or builds upon, by
     name. ``usb`` has the device nodes that were found for each USB device that is asked for, by
     :attr:`virtlxc.model.Hostdev.usb_name`. ``loops`` are the numbers of the loop devices that a
-    running domain has already, by their tag.
+    running domain has already, by their tag. ``lxcfs`` are the files that stand for those of
+    /proc.
     """
 
     sources: tuple[Source, ...] = ()
@@ -245,6 +246,7 @@ class StartFacts:
     nics: Mapping[str, Nic] = field(default_factory=dict)
     usb: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     loops: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    lxcfs: tuple[str, ...] = ()
 
     def source(self, path: str) -> Source:
         """What is at ``path``; a path that was not looked at counts as missing."""

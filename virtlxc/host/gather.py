@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from virtlxc.host import blockdevices, inits, links, usb
+from virtlxc.host import blockdevices, inits, links, lxcfs, usb
 from virtlxc.host.facts import HostRoot, Init, Network, Nic, Shared, Source, StartFacts
 from virtlxc.host.hierarchies import unescape
 from virtlxc.model import Domain, Filesystem, Share
@@ -73,6 +73,7 @@ def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFact
         host_root=_host_root() if domain.root is None else HostRoot(),
         nics=_nics(domain),
         usb=_usb(domain),
+        lxcfs=lxcfs.files(),
     )
 
 

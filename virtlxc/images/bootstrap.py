@@ -43,7 +43,8 @@ _STEPS = (
 )
 _KEPT = 40  # lines of what it said, for a failure
 
-# What went wrong, by what is said: the cause in our words, and the mend.
+# What went wrong, by what is said: the cause in our words, and the mend. Of several the first: apt
+# says of a mirror that does not answer that it has no such suite, too.
 _CAUSES = (
     (
         re.compile(r"(?i)NO_PUBKEY|BADSIG|not signed|invalid signature|clearsigned|EXPKEYSIG"),
@@ -56,6 +57,15 @@ _CAUSES = (
         "try again, or another --mirror",
     ),
     (
+        re.compile(
+            r"(?i)could not (resolve|connect)|cannot initiate the connection|"
+            r"connection (refused|failed|timed out)|"
+            r"network is unreachable|unable to connect|temporary failure"
+        ),
+        "the mirror cannot be reached",
+        "look at the network, or name another --mirror",
+    ),
+    (
         re.compile(r"(?i)does not have a Release file|no Release file"),
         "the mirror has no such suite",
         "name a suite that it has: bookworm, trixie, or see its folder dists/",
@@ -64,14 +74,6 @@ _CAUSES = (
         re.compile(r"(?i)Unable to locate package|has no installation candidate"),
         "the suite has no such package",
         "mend --packages",
-    ),
-    (
-        re.compile(
-            r"(?i)could not (resolve|connect)|connection (refused|failed|timed out)|"
-            r"network is unreachable|unable to connect|temporary failure"
-        ),
-        "the mirror cannot be reached",
-        "look at the network, or name another --mirror",
     ),
     (
         re.compile(r"(?i)no space left|enough free space|disk quota"),

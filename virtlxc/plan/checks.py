@@ -20,6 +20,7 @@ from virtlxc.plan import (
     lending,
     network,
     nodes,
+    proc,
     process,
 )
 from virtlxc.plan.scene import Scene
@@ -390,5 +391,7 @@ def _warnings(scene: Scene) -> Iterator[str]:
                 else ", without CAP_NET_ADMIN"
             )
         )
+    if proc.missed(scene):
+        yield proc.WARNING
     for item in unserved(scene.domain):
         yield f"{item}, ignored" if item.protects else str(item)

@@ -19,6 +19,7 @@ from virtlxc.plan import (
     mounts,
     namespaces,
     network,
+    proc,
     process,
 )
 from virtlxc.plan.scene import Scene, StartOptions
@@ -97,6 +98,7 @@ def _detached(scene: Scene) -> Iterator[Step]:
     yield from devices.make(scene)
     yield from consoles.make(scene)
     yield from mounts.systemd_run(scene)
+    yield from proc.sources(scene)
 
 
 def _born_in_namespaces(scene: Scene) -> Iterator[Step]:
@@ -148,6 +150,8 @@ def _mounts(scene: Scene) -> Iterator[Step]:
     yield from devices.attach(scene)
     yield from consoles.attach(scene)
     yield from mounts.attach_run(scene)
+    yield from proc.uncovered(scene)
+    yield from proc.attach(scene)
     yield from hostroot.cover(scene)
     yield from process.sysctls(scene)
     yield from mounts.protect_kernel(scene)
