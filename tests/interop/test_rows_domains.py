@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -31,7 +32,7 @@ class Shop:
     def xml(self, name: str, init: str = "/sbin/init") -> str:
         return DOMAIN.format(name=name, root=self.root, init=init)
 
-    def on(self, name: str, call: str) -> object:
+    def on(self, name: str, call: str) -> Any:
         """What a method of a domain gives."""
         return self.client(f"connection.lookupByName({name!r}).{call}")
 
@@ -190,7 +191,7 @@ def test_start_and_destroy(shop: Shop, idle: str) -> None:
     pid = shop.pid(idle)
     assert state(pid)
     assert shop.on(idle, "state()") == [1, 1]
-    running, maximum, _now, cpus, spent = shop.on(idle, "info()")  # type: ignore[misc]
+    running, maximum, _now, cpus, spent = shop.on(idle, "info()")
     assert (running, maximum, cpus) == (1, 65536, 1)
     assert spent > 0
     assert shop.on(idle, "controlInfo()") == [0, 0, 0]
@@ -309,9 +310,9 @@ def test_what_a_guest_calls_itself(shop: Shop, web: str) -> None:
     inside = shop.instance.run("nsenter", "-t", str(shop.pid(web)), "-u", "hostname").ok()
     assert shop.on(web, "hostname()") == inside.strip()
     told = shop.on(web, "getTime()")
-    assert abs(told["seconds"] - time.time()) < 5  # type: ignore[index]
+    assert abs(told["seconds"] - time.time()) < 5
     messages = shop.on(web, "messages(0)")
-    assert any("root" in one for one in messages)  # type: ignore[attr-defined]
+    assert any("root" in one for one in messages)
     assert "<idmap>" not in shop.file(web).read_text()
 
 
@@ -323,9 +324,9 @@ def test_security_labels(shop: Shop, web: str) -> None:
     except OSError:
         label = ""
     told = shop.on(web, "securityLabel()")
-    assert told[0] in ("", label, label.partition(" ")[0])  # type: ignore[index]
+    assert told[0] in ("", label, label.partition(" ")[0])
     listed = shop.on(web, "securityLabelList()")
-    assert [one[0] for one in listed] in ([], [told[0]])  # type: ignore[attr-defined,index]
+    assert [one[0] for one in listed] in ([], [told[0]])
 
 
 @pytest.mark.proves("DOMAIN_OPEN_CONSOLE", "DOMAIN_OPEN_NAMESPACE")

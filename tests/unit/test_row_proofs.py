@@ -31,7 +31,7 @@ def _named(decorators: list[ast.expr]) -> Iterator[str]:
         if isinstance(one, ast.Call) and ast.unparse(one.func) == "pytest.mark.proves":
             for argument in one.args:
                 assert isinstance(argument, ast.Constant), "rows are named one by one"
-                yield argument.value
+                yield str(argument.value)
 
 
 def wanted() -> set[str]:

@@ -57,7 +57,7 @@ for line in sys.stdin:
             code = compile(source, "<test>", "eval")
         except SyntaxError:
             exec(compile(source, "<test>", "exec"), names)
-            answer = {"value": None}
+            answer: dict[str, Any] = {"value": None}
         else:
             answer = {"value": plain(eval(code, names))}
     except libvirt.libvirtError as error:
