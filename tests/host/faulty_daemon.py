@@ -21,6 +21,7 @@ from typing import Any
 from virtlxc import daemon
 from virtlxc.driver import changing, starting
 from virtlxc.paths import Paths
+from virtlxc.plan import changes
 from virtlxc.plan.changes import Change
 from virtlxc.plan.steps import Plan, Step
 
@@ -112,7 +113,7 @@ def main() -> int:
         return view
 
     start = starting.start_definition
-    compare = changing.difference
+    compare = changes.difference
     vars(changing).update(difference=difference)
     vars(starting).update(make_plan=make_plan, start_definition=start_definition)
     return daemon.main(paths)

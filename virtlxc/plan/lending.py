@@ -6,6 +6,7 @@ by a mount: whatever is killed, the interface waits there until it is brought ba
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,8 +14,10 @@ from virtlxc.model import Hostdev
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Step, Undo
 
-# Indexes inside that nobody else gets: the kernel counts from 1, and a guest cannot change one.
+# Indexes inside that nobody else gets: the kernel counts from 1, and a guest cannot change one. An
+# interface's follows from its name: it stays, whatever else the container is lent or gives back.
 _FIRST_INDEX = 1_000_001
+_INDEXES = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +37,13 @@ def loans(scene: Scene) -> tuple[Loan, ...]:
         if hostdev.mode == "capabilities" and hostdev.type == "net" and hostdev.source
     ]
     return tuple(
-        Loan(name=hostdev.source or "", index=_FIRST_INDEX + at, hostdev=hostdev)
-        for at, hostdev in enumerate(lent)
+        Loan(name=hostdev.source or "", index=index_of(hostdev.source or ""), hostdev=hostdev)
+        for hostdev in lent
     )
+
+
+def index_of(name: str) -> int:
+    return _FIRST_INDEX + zlib.crc32(name.encode()) % _INDEXES
 
 
 def pin_path(scene: Scene) -> str:
