@@ -164,6 +164,9 @@ def test_whom_polkit_would_ask_for_a_password(asked: Asked) -> None:
     failed = asked.instance.virtlxc("net-list", user=BOB).failed()
     assert "no polkit agent available to authenticate action 'org.virtlxc.manage'" in failed
     assert asked.instance.virtlxc("--readonly", "net-list", "--all", user=BOB).ok()
+    told = [line for line in asked.instance.daemon_messages().splitlines() if "AUTH_POLKIT" in line]
+    assert [line for line in told if f"uid={ALICE} " in line and line.endswith("result=ok")]
+    assert [line for line in told if f"uid={BOB} " in line and "no polkit agent" in line]
 
 
 def test_the_group_is_not_asked(asked: Asked) -> None:

@@ -5,11 +5,14 @@ SASL, by which libvirt's daemons ask for passwords, is not offered.
 
 from __future__ import annotations
 
+import logging
 from typing import NoReturn
 
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.host import polkit
 from virtlxc.rpc.registry import Call, Later, Peer, handles
+
+_audit = logging.getLogger("virtlxc.audit")
 
 # libvirt's remote_auth_type.
 _NONE, _POLKIT = 0, 2
@@ -48,8 +51,13 @@ def _poll(peer: Peer, question: polkit.Question, number: int) -> int | None:
     if answer is None:
         return None
     peer.drop(number)
-    if not answer.authorized:
-        raise _refused(answer)
+    error = None if answer.authorized else _refused(answer)
+    # Who was let in, and who was not, is told like a change.
+    _audit.info(
+        "uid=%d pid=%d call=AUTH_POLKIT domain=- result=%s", peer.uid, peer.pid, error or "ok"
+    )
+    if error is not None:
+        raise error
     peer.admit()
     return 1
 
