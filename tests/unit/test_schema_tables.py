@@ -60,7 +60,7 @@ def compare(
     attributes, children, _ = inside(schema, patterns)
     if ANY in children or ANY in attributes:
         return
-    known = {*node.attributes, *node.kept_attributes, *node.units}
+    known = {*node.attributes, *node.kept_attributes, *node.read_elsewhere}
     for name in known ^ set(attributes):
         place = f"{path}/@{name}"
         if place.removeprefix("/") not in SCHEMA_ONLY:

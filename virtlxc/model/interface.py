@@ -44,21 +44,9 @@ class Interface:
     kept: tuple[Kept, ...] = ()
 
 
-def _mac(text: str) -> str:
-    """Lower case, two digits each, as libvirt writes it."""
-    pairs = text.split(":")
-    if len(pairs) != 6 or not all(1 <= len(pair) <= 2 for pair in pairs):
-        raise ValueError(text)
-    return ":".join(f"{int(pair, 16):02x}" for pair in pairs)
-
-
 TYPES = types.choice(
     *("user", "ethernet", "vhostuser", "server", "client", "mcast", "network", "bridge"),
     *("internal", "direct", "hostdev", "udp", "vdpa"),
-)
-MAC = types.Type(
-    allowed="six pairs of hexadecimal digits with colons, such as 52:54:00:12:34:56",
-    parse=_mac,
 )
 _CARD = "a container's card is a veth or a macvlan: there is nothing to set"
 # What libvirt makes up itself comes in from a running domain's XML, and means "generate one".
@@ -89,7 +77,7 @@ INTERFACE = Table(
         ),
         Keep(path="@trustGuestRxFilters", note=_CARD),
         Keep(path="@managed", note=_CARD),
-        Value(path="mac/@address", field="mac", type=MAC),
+        Value(path="mac/@address", field="mac", type=types.MAC),
         Keep(path="mac/@type", note=_CARD),
         Keep(path="mac/@check", note=_CARD),
         Value(path="source/@network", field="source", when=("type", ("network",))),

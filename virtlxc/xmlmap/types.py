@@ -152,6 +152,14 @@ def _address(text: str) -> str:
     return text
 
 
+def _mac(text: str) -> str:
+    """Lower case, two digits each, as libvirt writes it."""
+    pairs = text.split(":")
+    if len(pairs) != 6 or not all(1 <= len(pair) <= 2 for pair in pairs):
+        raise ValueError(text)
+    return ":".join(f"{int(pair, 16):02x}" for pair in pairs)
+
+
 TEXT = Type(allowed="any text")
 NAME = matching(r"[^\n/]+", "a text without '/' and newline")
 NOT_EMPTY = matching(r"(?s).+", "a text that is not empty")
@@ -167,8 +175,7 @@ IMAGE_FORMAT = choice(
 DISK_NAME = matching(r"(fd|hd|sd|vd|xvd|ubd)[a-zA-Z0-9_]+", "a name such as sda, vdb or xvda1")
 PATH = matching(r"/[^\0\n\r]*", "an absolute path")
 LINK = matching(r"[^\s/\0]{1,15}", "1 to 15 characters without blanks and '/'")
-MAC = matching(
-    r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){5}",
-    "six pairs of hexadecimal digits with colons, such as 52:54:00:12:34:56",
+MAC = Type(
+    allowed="six pairs of hexadecimal digits with colons, such as 52:54:00:12:34:56", parse=_mac
 )
 IP = Type(allowed="an IPv4 or IPv6 address", parse=_address)
