@@ -77,7 +77,7 @@ class Autostart:
     def _start_one(self, entry: Entry) -> str:
         """What is wrong; empty when it runs."""
         core = self._core
-        if self._closing.is_set():
+        if self._closing.is_set() or core.host_ends:
             return ""
         try:
             with entry.job.hold("start", entry.view.name) as ticket:

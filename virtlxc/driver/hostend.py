@@ -35,19 +35,30 @@ def stop_all(core: Core, seconds: float) -> list[str]:
     problems: list[str] = []
     with _no_restarts(core), _ends(core) as ended, ThreadPoolExecutor(_AT_ONCE, "stop") as pool:
         _forget_waiting(core)
-        running = [entry for entry in core.registry.entries() if entry.view.active]
-        running.sort(key=lambda entry: order(entry.view), reverse=True)
-        steps = [list(g) for _, g in itertools.groupby(running, lambda entry: order(entry.view))]
-        for at, entries in enumerate(steps):
-            # What hangs early must not take all the time of those that come after it.
-            left = max(0.0, end - time.monotonic()) / (len(steps) - at)
-            until = time.monotonic() + left
-            refused = dict(zip(entries, pool.map(lambda e: _ask(core, e), entries), strict=True))
-            asked = [entry for entry in entries if not refused[entry]]
-            _await(asked, ended, until)
-            late = [entry for entry in entries if entry.view.active]
-            reasons = [refused[entry] or f"it did not end within {left:.0f} s" for entry in late]
-            problems += pool.map(lambda e, r: _destroy(core, e, r), late, reasons)
+        tried: set[Entry] = set()
+        # A start that was on its way comes to its end meanwhile.
+        while running := [e for e in core.registry.entries() if e.view.active and e not in tried]:
+            tried.update(running)
+            problems += _stop(core, running, end, ended, pool)
+    return problems
+
+
+def _stop(
+    core: Core, running: list[Entry], end: float, ended: threading.Event, pool: ThreadPoolExecutor
+) -> list[str]:
+    running.sort(key=lambda entry: order(entry.view), reverse=True)
+    steps = [list(g) for _, g in itertools.groupby(running, lambda entry: order(entry.view))]
+    problems: list[str] = []
+    for at, entries in enumerate(steps):
+        # What hangs early must not take all the time of those that come after it.
+        left = max(0.0, end - time.monotonic()) / (len(steps) - at)
+        until = time.monotonic() + left
+        refused = dict(zip(entries, pool.map(lambda e: _ask(core, e), entries), strict=True))
+        asked = [entry for entry in entries if not refused[entry]]
+        _await(asked, ended, until)
+        late = [entry for entry in entries if entry.view.active]
+        reasons = [refused[entry] or f"it did not end within {left:.0f} s" for entry in late]
+        problems += pool.map(lambda e, r: _destroy(core, e, r), late, reasons)
     return problems
 
 
