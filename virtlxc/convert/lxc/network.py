@@ -8,7 +8,6 @@ from dataclasses import replace
 from virtlxc.convert.lxc.draft import Card, Draft, number
 from virtlxc.convert.lxc.lines import Line
 from virtlxc.model import Hostdev, Interface, Ip, Route
-from virtlxc.model.interface import MAC
 from virtlxc.xmlmap import types
 
 _FAMILY = {4: "ipv4", 6: "ipv6"}
@@ -44,7 +43,7 @@ def pair(draft: Draft, line: Line) -> None:
 def mac(draft: Draft, line: Line) -> None:
     """An ``x`` stands for a digit that is made up: then so is the whole address."""
     if "x" not in line.value.lower():
-        draft.card(line).mac = _typed(line, MAC)
+        draft.card(line).mac = _typed(line, types.MAC)
 
 
 def _typed(line: Line, type: types.Type) -> str:
