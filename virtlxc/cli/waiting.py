@@ -16,6 +16,7 @@ STOPPED = 5
 SHUTOFF, CRASHED = 5, 6
 NO_DOMAIN = 42
 LOOK_S = 1.0
+MOST_NAMED = 8
 
 
 def shut_down_and_wait(
@@ -41,11 +42,22 @@ def shut_down_and_wait(
     if not force:
         raise Failed(
             failed,
-            f"it still runs after {bound} s ({how}); look with 'virtlxc logs {ref[0]}' or "
-            f"'virtlxc console {ref[0]}', or end it with 'virtlxc destroy {ref[0]}'",
+            f"it still runs after {bound} s ({how}); {_running(session, ref)}; look with "
+            f"'virtlxc logs {ref[0]}' or 'virtlxc console {ref[0]}', or end it with "
+            f"'virtlxc destroy {ref[0]}'",
         )
     session.call("DOMAIN_DESTROY_FLAGS", failed=failed, dom=ref)
     session.remark(f"Domain '{ref[0]}' destroyed after {bound} s\n")
+
+
+def _running(session: Session, ref: Ref) -> str:
+    """What inside does not end, as far as the daemon tells."""
+    try:
+        names = session.own("PROGRAMS", dom=ref, flags=0)["names"]
+    except Failed:
+        return "what runs inside is not known"
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"inside run {', '.join(names[:MOST_NAMED])}{more}"
 
 
 def _wait(session: Session, ref: Ref, end: float) -> bool:

@@ -119,6 +119,10 @@ class Domains:
         """[fast] What the owner of this domain should know: ``virDomainGetMessages``."""
         return info.messages(self._view(ref))
 
+    def programs(self, ref: Ref) -> list[str]:
+        """The names of the programs that run inside, each once."""
+        return info.programs(self._view(ref))
+
     # Life
 
     def create(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 
-from virtlxc.driver import refusals, stats
+from virtlxc.driver import groups, refusals, stats
 from virtlxc.driver.constants import STATE_NAMES, State
 from virtlxc.driver.core import Core
 from virtlxc.driver.domain import View, now
+from virtlxc.driver.hits import hits
 from virtlxc.driver.processes import pidfd_of
 from virtlxc.driver.ref import Info, Ref
 from virtlxc.driver.shutdown import signal_name
@@ -68,8 +69,13 @@ def security_label(view: View) -> tuple[str, bool]:
 
 
 def messages(view: View) -> list[str]:
-    """What dominfo shows: the warnings of define and start."""
-    return list(view.warnings)
+    """What dominfo shows: the warnings of define and start, and the limits that were reached."""
+    return [*view.warnings, *hits(view)]
+
+
+def programs(view: View) -> list[str]:
+    """The names of the programs that run inside; none when it does not run."""
+    return groups.programs(view.run.payload) if view.run is not None else []
 
 
 # virDomainProcessSignal: up to 31 as the kernel has them, then the realtime signals from SIGRTMIN.

@@ -399,6 +399,16 @@ _ADD = {
 }
 
 
+# systemd's own share of the memory for /run; a guest that fills it must not be killed for that.
+_RUN_SHARE = 0.2
+_RUN_LEAST_KIB = 8 << 10
+
+
+def _run_kib(scene: Scene) -> int:
+    limit = scene.domain.memtune.hard_limit or scene.domain.memory
+    return max(int(limit * _RUN_SHARE), _RUN_LEAST_KIB)
+
+
 def systemd_run(scene: Scene) -> Iterator[Step]:
     """What systemd's container interface asks for: /run, and who manages the container."""
     if not scene.systemd_guest:
@@ -412,7 +422,11 @@ def systemd_run(scene: Scene) -> Iterator[Step]:
             "key": "run",
             "fstype": "tmpfs",
             "source": "run",
-            "options": [["mode", "755"], *([name, str(value)] for name, value in owner.items())],
+            "options": [
+                ["mode", "755"],
+                ["size", f"{_run_kib(scene)}k"],
+                *([name, str(value)] for name, value in owner.items()),
+            ],
             "attrs": ["nosuid", "nodev"],
         },
         text="a detached tmpfs, for systemd",

@@ -38,6 +38,11 @@ def logs(call: Call, dom: Ref, offset: int, size: int) -> tuple[bytes, int]:
     return call.driver.domains.logs(dom, offset, min(size or _LOG_MAX, _LOG_MAX))
 
 
+@handles("PROGRAMS", program=OWN, flags=0)
+def programs(call: Call, dom: Ref, flags: int) -> list[str]:
+    return call.driver.domains.programs(dom)
+
+
 @handles("DEFINE", program=OWN)
 def define(call: Call, xml: str, flags: int) -> tuple[Ref, list[str]]:
     found = call.driver.domains.define(xml, flags)

@@ -21,6 +21,7 @@ daemon, and the reverse.
 - DEFINE_MANY: what became of each, in their order; with the flag 1 those after the first error are
   not tried, and not in the reply. DEFINITIONS: of these domains, as far as they have one.
 - GET_LIMITS and SET_LIMITS: ``pids``, ``memory_low`` and ``memory_min`` (KiB); 0 is no limit.
+- PROGRAMS: what runs inside, each name once.
 - CONSOLE_RESIZE: ``dev_name`` null is the first console.
 """
 
@@ -61,4 +62,5 @@ ROWS = (
      "quiet"),
     (23, "GET_LIMITS", "dom: domain, flags: uint", "params: param<16>", "ro"),
     (24, "SET_LIMITS", "dom: domain, params: param<16>, flags: uint", "", ""),
+    (25, "PROGRAMS", "dom: domain, flags: uint", "names: string<65536>", "quiet"),
 )
