@@ -209,12 +209,6 @@ REFUSED: tuple[tuple[Domain, str], ...] = (
         "or start with --ignore bandwidth)",
     ),
     (
-        domain(interfaces=(replace(BRIDGED, bandwidth=Bandwidth(inbound=Rate(floor=5))),)),
-        "keep the promises of its XML: /domain/devices/interface/bandwidth/inbound/@floor has no "
-        "effect: no share of a network is promised to anybody (take it out, or start with "
-        "--ignore inbound)",
-    ),
-    (
         _data("block", "/dev/gone"),
         "mount /dev/gone for /data: there is no '/dev/gone' (plug it in, or mend its <source>)",
     ),
@@ -288,6 +282,18 @@ def test_refused(what: Domain, text: str) -> None:
         plan(what, start=FACTS)
     assert caught.value.message == f"cannot start domain 'web1': {text}"
     assert caught.value.code == Code.CONFIG_UNSUPPORTED
+
+
+def test_a_share_that_nobody_promises_has_libvirts_own_code() -> None:
+    what = domain(interfaces=(replace(BRIDGED, bandwidth=Bandwidth(inbound=Rate(floor=5))),))
+    with pytest.raises(VirtlxcError) as caught:
+        plan(what, start=FACTS)
+    assert caught.value.message == (
+        "cannot start domain 'web1': keep the promises of its XML: "
+        "/domain/devices/interface/bandwidth/inbound/@floor has no effect: no share of a network "
+        "is promised to anybody (take it out, or start with --ignore inbound)"
+    )
+    assert caught.value.code == Code.OPERATION_UNSUPPORTED
 
 
 @pytest.mark.parametrize(

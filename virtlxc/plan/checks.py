@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from virtlxc.errors import VirtlxcError
+from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.facts import OLDEST_KERNEL
 from virtlxc.host.security import idmap
 from virtlxc.model import Filesystem
@@ -83,7 +83,12 @@ def _protecting(scene: Scene) -> None:
                 "keep the promises of its XML",
                 str(item),
                 f"take it out, or start with --ignore {item.name}",
+                _CODES.get(item.path.rpartition("/")[2], Code.CONFIG_UNSUPPORTED),
             )
+
+
+# Where libvirt has a code of its own, which clients know.
+_CODES = {"@floor": Code.OPERATION_UNSUPPORTED}
 
 
 _NAMESPACED_SYSCTLS = (

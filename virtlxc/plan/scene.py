@@ -49,7 +49,9 @@ class Scene:
     options: StartOptions
     purpose: str = "start"
 
-    def refuse(self, step: str, cause: str, mend: str = "") -> VirtlxcError:
+    def refuse(
+        self, step: str, cause: str, mend: str = "", code: int = Code.CONFIG_UNSUPPORTED
+    ) -> VirtlxcError:
         """The error of a start that cannot be: object, step, cause and, if known, the mend.
 
         ``purpose`` is "start", or what else the plan is for ("change").
@@ -57,7 +59,7 @@ class Scene:
         behind = f" ({mend})" if mend else ""
         return VirtlxcError(
             f"cannot {self.purpose} domain '{self.domain.name}': {step}: {cause}{behind}",
-            Code.CONFIG_UNSUPPORTED,
+            code,
         )
 
     @cached_property
