@@ -35,6 +35,9 @@ class Domains:
             raise VirtlxcError("Domain not found", Code.NO_DOMAIN)
         return make_ref(name, model.parse_domain(self.defined[name]).uuid)
 
+    def xml(self, ref: Ref, flags: int = 0) -> str:
+        return self.defined[ref.name]
+
     def define(self, xml: str, flags: int = 0) -> Defined:
         if self.refuse == "define":
             raise VirtlxcError("no space left")
