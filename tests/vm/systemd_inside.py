@@ -317,12 +317,14 @@ def guests_had_ended_by_themselves_in_order() -> None:
 
 def the_one_that_hung_was_destroyed_at_the_bound() -> None:
     told = journal("-b", "-1", "-u", "virtlxc-guests.service", "-u", "virtlxc.service", "-n", "40")
-    assert "domain 'hangs' was destroyed: it did not end within" in told, told
+    found = re.search(r"domain 'hangs' was destroyed: it did not end within (\d+) s", told)
+    assert found and int(found[1]) <= SHUTDOWN_S, told
     assert "still running inside: init.hangs" in told, told
     assert "domain 'db' was destroyed" not in told, told
     began = float((KEPT / "asked").read_text())
     booted = time.time() - float(Path("/proc/uptime").read_text().split()[0])
-    assert booted - began < SHUTDOWN_S + 60, f"{booted - began:.0f} s"
+    # All the rest of a shutdown and of a boot's beginning, emulated on a busy machine.
+    assert booted - began < SHUTDOWN_S + 240, f"{booted - began:.0f} s"
 
 
 def autostarted_ones_run_in_order() -> None:
