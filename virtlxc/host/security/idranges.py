@@ -44,11 +44,12 @@ def take(taken: Iterable[tuple[int, int]], owner: str, registry: str = REGISTRY)
             noted = os.readlink(f"{registry}/{name}")
             if noted != owner and os.path.isdir(noted):
                 known.append((int(name), idmap.RANGE))
+            elif not os.path.isdir(noted):
+                os.unlink(f"{registry}/{name}")
         first = idmap.free_range(known)
         if first is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{registry}/{first}")
-            os.symlink(owner, f"{registry}/{first}")
+            with contextlib.suppress(FileExistsError):
+                os.symlink(owner, f"{registry}/{first}")
         return first
 
 
