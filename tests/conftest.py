@@ -7,6 +7,7 @@ could run and did not is a hole that nobody sees.
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -33,12 +34,22 @@ def _is_root() -> bool:
     return os.geteuid() == 0
 
 
+def _has_quotas() -> bool:
+    """Whether the kernel knows the format of project quotas; one that does not say it may."""
+    config = Path("/proc/config.gz")
+    if config.exists():
+        return b"CONFIG_QFMT_V2=" in gzip.decompress(config.read_bytes())
+    modules = Path(f"/lib/modules/{os.uname().release}/modules.dep")
+    return not modules.exists() or "quota_v2" in modules.read_text()
+
+
 NEEDS: dict[str, Need] = {
     "host": Need(_is_root, "needs root"),
     "kernel": Need(_is_root, "needs root"),
     "interop": Need(_is_root, "needs root"),
     "processor": Need(lambda: not IN_MACHINE, "measures a processor, and this one is emulated"),
     "vm": Need(lambda: not IN_MACHINE, "runs outside the virtual machine only"),
+    "quota": Need(_has_quotas, "needs a kernel with project quotas (CONFIG_QFMT_V2)"),
     "v2": Need(
         lambda: Path("/sys/fs/cgroup/cgroup.controllers").exists(),
         "needs a host with cgroup v2 only",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,8 @@ from tests.harness import wait_for
 from tests.host.blocklab import ext4, image, loop, loops_of
 from tests.host.startlab import SHIFT, SHIFTED, Ground
 from tests.rootfs import give_to
-from virtlxc.model import Container, Filesystem, FilesystemExtra
+from virtlxc.errors import VirtlxcError
+from virtlxc.model import Container, Features, Filesystem, FilesystemExtra, IdMap
 from virtlxc.plan import Plan
 from virtlxc.runtime.protocol import Failed
 
@@ -141,6 +145,7 @@ def test_options_of_every_kind(ground: Ground) -> None:
     more = """
 say run "$( (/data/run) 2>&1)"
 say ram "$(stat -c %a /ram) $(df -k /ram | tail -1)"
+say small "$(df -k /small | tail -1)"
 say maybe "$(ls -d /maybe 2>&1)"
 say link "$( (cat /links/link) 2>&1)"
 say propagation "$(grep ' /shared ' /proc/self/mountinfo)"
@@ -160,6 +165,9 @@ say propagation "$(grep ' /shared ' /proc/self/mountinfo)"
                 Filesystem(source=str(ground.folder / "none"), target="/maybe"),
                 Filesystem(source=str(shared), target="/shared"),
                 Filesystem(type="ram", target="/ram", usage_kib=2048),
+                Filesystem(
+                    type="ram", target="/small", usage_kib=4096, space_hard_limit_bytes=1 << 20
+                ),
                 extras=(
                     FilesystemExtra(target="/data", options=("noexec", "nosuid", "noatime")),
                     FilesystemExtra(target="/links", options=("nosymfollow",)),
@@ -174,6 +182,7 @@ say propagation "$(grep ' /shared ' /proc/self/mountinfo)"
     assert {"noexec", "nosuid", "noatime"} <= set(_mount(said["mounts"], "/data")[2].split(","))
     assert "symbolic links" in said["link"]
     assert said["ram"].startswith("1777 ") and " 2048 " in said["ram"]
+    assert " 1024 " in said["small"]
     assert "No such file" in said["maybe"]
     assert re.search(r" shared:\d+ ", said["propagation"])
     assert "nr_inodes=50" in _mount(said["mounts"], "/ram")[2]
@@ -206,3 +215,65 @@ say over "$(ls /over)"
     )
     assert said["files"].split() == ["lost+found", "second"]
     assert said["over"] == "", "what is in memory goes with the boot"
+
+
+@pytest.fixture
+def quotas(ground: Ground) -> Iterator[Path]:
+    """A file system that keeps project quotas, mounted for the test."""
+    features = ("-O", "quota,project", "-E", "quotatype=prjquota")
+    made = ext4(image(ground.folder / "quota.img", 16), *features)
+    point = ground.folder / "quota"
+    point.mkdir()
+    subprocess.run(["mount", "-o", "loop,prjquota", str(made), str(point)], check=True)
+    try:
+        yield point
+    finally:
+        subprocess.run(["umount", str(point)], check=True)
+
+
+def _project(path: Path) -> tuple[int, str]:
+    flags = subprocess.run(
+        ["lsattr", "-p", "-d", str(path)], check=True, capture_output=True, text=True
+    )
+    number, attributes, _ = flags.stdout.split()
+    return int(number), attributes
+
+
+@pytest.mark.kernel
+@pytest.mark.quota
+@pytest.mark.parametrize("idmap", [None, SHIFTED], ids=["no right to exceed", "userns"])
+def test_a_folder_holds_no_more_than_its_limit(
+    ground: Ground, quotas: Path, idmap: IdMap | None
+) -> None:
+    data = quotas / "data"
+    (data / "old").mkdir(parents=True)
+    (data / "old/file").write_bytes(bytes(1 << 20))
+    (data / "link").symlink_to("/etc/passwd")
+    if idmap:
+        give_to(ground.root, SHIFT)
+        give_to(data, SHIFT)
+    more = """
+say written "$(dd if=/dev/zero of=/data/new bs=64k count=64 2>&1 | grep -c 'No space\\|quota')"
+say size "$(stat -c %s /data/new)"
+rm /data/new
+chattr -p 0 /data/old/file 2>/dev/null; mv /data/old/file /data/moved
+say again "$(dd if=/dev/zero of=/data/new bs=64k count=64 2>&1 | grep -c 'No space\\|quota')"
+"""
+    limited = Filesystem(source=str(data), target="/data", space_hard_limit_bytes=3 << 20)
+    weak = Features() if idmap else Features(caps=(("sys_resource", "off"),))
+    said, _ = ground.run(
+        ground.domain(more=more, idmap=idmap, features=weak, **_filesystems(ground, limited))
+    )
+    assert (said["written"], said["again"]) == ("1", "1")
+    assert int(said["size"]) <= 2 << 20, "what was there before counts"
+    assert _project(data)[0] == _project(data / "old")[0] != 0
+    # Behind the container the host may use the folder as it likes.
+    (data / "host").write_bytes(bytes(5 << 20))
+
+
+def test_no_limit_where_the_file_system_keeps_none(ground: Ground) -> None:
+    data = ground.folder / "data"
+    data.mkdir()
+    limited = Filesystem(source=str(data), target="/data", space_soft_limit_bytes=3 << 20)
+    with pytest.raises(VirtlxcError, match=r"limit the space of .*keeps no project quotas \(mount"):
+        ground.plan(ground.domain(**_filesystems(ground, limited)))

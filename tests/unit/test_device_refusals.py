@@ -38,6 +38,7 @@ FACTS = replace(
         Source(path="/srv/busy.img", kind="file", holds="ext4", loop="/dev/loop3"),
         Source(path="/srv/q.qcow2", kind="file", holds="qcow2"),
         Source(path="/srv/socket", kind="socket"),
+        Source(path="/srv/quota", kind="dir", fstype="ext4", quota=True),
         Source(path="/dev/bus/usb/001/004", kind="char", device=(189, 3)),
     ),
     nics={
@@ -247,6 +248,33 @@ REFUSED: tuple[tuple[Domain, str], ...] = (
         "set attributes of /data: a folder of the host's cannot be mounted with the option "
         "'subvol=x' (it can have noatime, nodev, nodiratime, noexec, nosuid, nosymfollow, "
         "relatime, ro, strictatime)",
+    ),
+    (
+        domain(filesystems=(replace(ROOT, space_hard_limit_bytes=1 << 30),)),
+        "limit the space of /srv/web1: its file system (ext4) keeps no project quotas (mount it "
+        "with the option prjquota)",
+    ),
+    (
+        domain(
+            filesystems=(
+                ROOT,
+                Filesystem(source="/srv/quota", target="/q", space_soft_limit_bytes=1 << 30),
+            )
+        ),
+        "limit the space of /srv/quota: root in this container may exceed every quota (add an "
+        "<idmap>, or <capabilities><sys_resource state='off'/>)",
+    ),
+    (
+        domain(
+            filesystems=(
+                ROOT,
+                Filesystem(
+                    type="block", source="/dev/sda1", target="/b", space_hard_limit_bytes=9999
+                ),
+            )
+        ),
+        "limit the space of /dev/sda1: a file system of type 'block' has the size it has (take "
+        "<space_hard_limit> and <space_soft_limit> out)",
     ),
     (
         _data("mount", "/srv/data", overlay="/srv/none"),

@@ -147,7 +147,7 @@ class Source:
     system that it lies on, ``device`` the numbers of a node. ``holds`` is what a block device or an
     image has in it: a type of file system, 'partitions', 'qcow2' and the like, or '' when nothing
     was recognised. ``whole`` is the disk that a partition belongs to. ``loop`` is a loop device
-    that an image is written through.
+    that an image is written through. ``quota``: the file system keeps quotas of projects.
     """
 
     path: str
@@ -159,6 +159,7 @@ class Source:
     holds: str = ""
     whole: str = ""
     loop: str = ""
+    quota: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

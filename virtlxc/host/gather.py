@@ -94,8 +94,11 @@ def _sources(domain: Domain) -> Iterator[Source]:
         plain += [_TIMERS[timer.name] for timer in domain.clock.timers if timer.name in _TIMERS]
     images = [disk.source for disk in domain.disks]
     images += [fs.source for fs in domain.filesystems if fs.type in ("block", "file")]
+    limited = {fs.source for fs in domain.filesystems if fs.space_hard_limit_bytes}
+    limited |= {fs.source for fs in domain.filesystems if fs.space_soft_limit_bytes}
     for path in dict.fromkeys(path for path in plain if path and path not in images):
-        yield look(path)
+        source = look(path)
+        yield replace(source, quota=_keeps_quotas(path)) if path in limited else source
     for path in dict.fromkeys(path for path in images if path):
         yield look_into(path)
 
@@ -182,6 +185,23 @@ def _fstype(path: str, device: int) -> str:
         if below and len(point) >= len(best[0]):
             best = (point, after.split()[0])
     return best[1]
+
+
+_PROJECT_QUOTA = {"prjquota", "pquota"}
+
+
+def _keeps_quotas(path: str) -> bool:
+    """Whether the file system was mounted so; the option is one of the file system itself."""
+    try:
+        found = os.stat(path).st_dev
+    except OSError:
+        return False
+    wanted = f"{os.major(found)}:{os.minor(found)}"
+    for line in _mounts():
+        before, _, after = line.partition(" - ")
+        if before.split()[2] == wanted:
+            return bool(_PROJECT_QUOTA & set(after.split()[2].split(",")))
+    return False
 
 
 def _mounts() -> list[str]:
@@ -308,9 +328,7 @@ def _host_root() -> HostRoot:
     covered = [*_folders("/", _NO_DATA), *_folders("/var", _NO_DATA_VAR)]
     with open("/proc/net/unix", errors="surrogateescape") as text:
         sockets = bound_sockets(text.read())
-    return HostRoot(
-        mounts=tuple(mounts), covered=tuple(covered), secrets=(*_secrets(), *sockets)
-    )
+    return HostRoot(mounts=tuple(mounts), covered=tuple(covered), secrets=(*_secrets(), *sockets))
 
 
 def bound_sockets(text: str) -> Iterator[str]:

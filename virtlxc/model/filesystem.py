@@ -116,16 +116,14 @@ FILESYSTEM = Table(
             field="space_hard_limit_bytes",
             type=types.size("bytes", default="bytes"),
             unit="unit",
-            treatment=REFUSED,
-            note="quotas of folders are not set up",
+            note="of a folder, where its file system keeps project quotas; the size of a RAM disk",
         ),
         Value(
             path="space_soft_limit",
             field="space_soft_limit_bytes",
             type=types.size("bytes", default="bytes"),
             unit="unit",
-            treatment=KEPT,
-            note="quotas of folders are not set up",
+            note="of a folder, where its file system keeps project quotas",
         ),
     ),
 )

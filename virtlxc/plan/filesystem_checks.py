@@ -5,7 +5,7 @@ from __future__ import annotations
 from virtlxc.host.superblocks import NOT_MOUNTABLE
 from virtlxc.model import Filesystem
 from virtlxc.model.container import RAM
-from virtlxc.plan import device_checks, images, mounts
+from virtlxc.plan import device_checks, images, mounts, process
 from virtlxc.plan.scene import Scene
 
 _ROOTS = ("mount", "block", "file")
@@ -28,6 +28,37 @@ def sources(scene: Scene) -> None:
         elif filesystem.type == "block" or filesystem in images.filesystems(scene):
             _device(scene, filesystem)
         _options(scene, filesystem)
+        _space(scene, filesystem)
+
+
+def _space(scene: Scene, filesystem: Filesystem) -> None:
+    """A folder is limited by a project quota, a RAM disk by its size, others by nothing of ours."""
+    limits = (filesystem.space_hard_limit_bytes, filesystem.space_soft_limit_bytes)
+    if not any(limits):
+        return
+    step = f"limit the space of {filesystem.source or filesystem.target}"
+    source = scene.start.source(filesystem.source or "")
+    if filesystem.type not in ("mount", "ram"):
+        raise scene.refuse(
+            step,
+            f"a file system of type '{filesystem.type}' has the size it has",
+            "take <space_hard_limit> and <space_soft_limit> out",
+        )
+    if filesystem.type == "mount" and source.kind == "dir" and not source.quota:
+        raise scene.refuse(
+            step,
+            f"its file system ({source.fstype or 'unknown'}) keeps no project quotas",
+            "mount it with the option prjquota",
+        )
+
+    # capabilities(7): who has this one in the host's user namespace overrides quotas.
+    strong = not scene.userns and "sys_resource" in process.kept_capabilities(scene)
+    if filesystem.type == "mount" and strong:
+        raise scene.refuse(
+            step,
+            "root in this container may exceed every quota",
+            "add an <idmap>, or <capabilities><sys_resource state='off'/>",
+        )
 
 
 def _optional(scene: Scene, filesystem: Filesystem) -> bool:

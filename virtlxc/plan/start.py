@@ -21,6 +21,7 @@ from virtlxc.plan import (
     network,
     proc,
     process,
+    quotas,
 )
 from virtlxc.plan.scene import Scene, StartOptions
 from virtlxc.plan.steps import Plan, Step
@@ -81,6 +82,7 @@ def _once(scene: Scene) -> Iterator[Step]:
     """What outlives a reboot from inside."""
     yield from process.controller(scene)
     yield from images.attach(scene)
+    yield from quotas.limit(scene)
     yield from cgroups.make(scene)
     yield from cgroups.limit(scene)
     yield from cgroups.make_v1_view(scene)

@@ -127,6 +127,7 @@ _COMMON = {
     "close_range": 436,
     "openat2": 437,
     "mount_setattr": 442,
+    "quotactl_fd": 443,
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -173,6 +174,7 @@ _capget = _call("capget", c_void_p, c_void_p, raw=True)
 _capset = _call("capset", c_void_p, c_void_p, raw=True)
 _bpf = _call("bpf", c_int, c_void_p, c_uint, raw=True)
 _clone3 = _call("clone3", c_void_p, c_size_t, raw=True, library=_locked_libc)
+_quotactl_fd = _call("quotactl_fd", c_uint, c_uint, c_uint, c_void_p, raw=True)
 _keyctl = _call("keyctl", c_int, c_char_p, raw=True)
 
 (
@@ -400,6 +402,12 @@ def set_capabilities(mask: int) -> None:
         _CapData(mask & 0xFFFFFFFF, mask & 0xFFFFFFFF, 0), _CapData(mask >> 32, mask >> 32, 0)
     )
     _checked(_capset(_NR_CAPSET, byref(header), data))
+
+
+def quotactl_fd(fd: int, command: int, number: int, data: bytearray) -> None:
+    """quotactl_fd(2) on the file system of an open file; ``data`` is the command's structure."""
+    buffer = (ctypes.c_char * len(data)).from_buffer(data)
+    _checked(_quotactl_fd(_number("quotactl_fd"), fd, command, number, byref(buffer)))
 
 
 def bpf(command: int, attr: bytearray, what: str) -> int:

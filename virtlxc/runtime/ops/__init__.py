@@ -43,6 +43,7 @@ from . import (
     mounts,
     nics,
     process,
+    quotas,
 )
 
 TYPE_CHECKING = False
@@ -88,6 +89,8 @@ OPS: dict[str, Callable[..., None]] = {
     "new-mount": mounts.new_mount,
     "shift-tree": layers.shift_tree,
     "overlay": layers.overlay,
+    "quota": quotas.limit,
+    "quota-lift": quotas.lift,
     "loop-attach": loops.attach,
     "loop-open": loops.open_attached,
     "loop-clear": loops.clear,
