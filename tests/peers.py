@@ -38,6 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "vm": ("linux-image-amd64", "qemu-system-x86"),
     "ssh": ("openssh-server", "openssh-client", "netcat-openbsd"),
     "polkit": ("polkitd", "dbus-daemon"),
+    "lxml": ("python3-lxml",),
     "mmdebstrap": ("mmdebstrap",),
     "lxcfs": ("lxcfs",),
     "crun": ("crun",),
