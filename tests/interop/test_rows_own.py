@@ -181,3 +181,18 @@ def test_the_end_of_a_host_and_its_beginning(instance: Instance) -> None:
     assert not os.path.exists(f"/proc/{first}")
     instance.virtlxc("guests-start").ok()
     assert os.path.exists(f"/proc/{pid(instance, 'one')}/root/etc/inittab")
+
+
+@pytest.mark.proves("PROGRAMS")
+def test_a_shutdown_in_vain_names_what_runs(box: Instance) -> None:
+    root = box.root / "rootfs"
+    init = "/bin/sh</init><initarg>-c</initarg><initarg>trap : TERM HUP; while :; do sleep 99; done"
+    xml = DOMAIN.format(name="stuck", root=root, init=init)
+    box.define(xml.replace("sleep 99; done</init>", "sleep 99; done</initarg>"))
+    box.virtlxc("start", "stuck").ok()
+    first = pid(box, "stuck")
+    wait_for("its trap", lambda: "0000000000000000" not in _caught(first))
+    said = box.virtlxc("shutdown", "stuck", "--wait", "--timeout", "1").failed()
+    assert "inside run " in said and ", sleep; look with" in said
+    box.virtlxc("destroy", "stuck").ok()
+    box.virtlxc("undefine", "stuck").ok()
