@@ -111,7 +111,11 @@ class Held:
         self._xml = xml
         self._thread = threading.Thread(target=self._change, daemon=True)
         self._thread.start()
-        self.helper = wait_for("a helper at the FIFO", lab.helper, 10, 0.003)
+        self.helper = wait_for("a helper at the FIFO", self._look, 30, 0.003)
+
+    def _look(self) -> int:
+        assert self._thread.is_alive(), f"it did not stand: {self.error}"
+        return self._lab.helper()
 
     def _change(self) -> None:
         try:
