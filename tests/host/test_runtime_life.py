@@ -25,8 +25,9 @@ from tests.runtime_plans import (
     start,
     step,
 )
-from virtlxc.runtime import syscalls
+from virtlxc.runtime import protocol, syscalls
 from virtlxc.runtime.client import CallFailed, ControllerLink, EnterChannel, Spawner, await_end
+from virtlxc.runtime.journal import replay_journal
 
 pytestmark = pytest.mark.host
 
@@ -96,6 +97,53 @@ def test_start_and_exit(spawner: Spawner, ground: Ground, userns: bool, two_fork
     assert (report["how"], report["status"], report["signal"]) == ("exited", 7, 0)
     assert (report["boots"], report["guest"], report["error"]) == (1, None, None)
     assert ground.leftovers() == []
+
+
+@pytest.mark.kernel
+def test_a_start_that_waits_for_nobody_and_is_told_of_its_end(
+    spawner: Spawner, ground: Ground
+) -> None:
+    init = ground.script("/init.sh", f"{SHELL}read line\nexit 3\n")
+    plan = {**make_plan(ground, [init]), "go": True}
+    channel = spawner.start_controller(plan)
+    controller = channel.controller(10)
+    channel.result(20)
+    journal = json.loads((ground.run / "journal").read_text())
+    assert journal["controller"] == controller
+    notices = channel.take_notices()
+    with notices:
+        notices.settimeout(20)
+        with ControllerLink(str(ground.run / "sock")) as link:
+            link.console(0).sendall(b"go\n")
+            got = protocol.receive(notices)
+        assert got is not None
+        assert (got[0]["event"], got[0]["status"]) == ("exit", 3)
+    finish(ground, channel)
+    assert ground.leftovers() == []
+
+
+def test_a_start_that_waits_for_nobody_ends_with_its_daemon(
+    spawner: Spawner, ground: Ground
+) -> None:
+    """The channel is closed before the journal is written: nothing begins."""
+    init = ground.script("/init.sh", f"{SHELL}exec sleep 1000\n")
+    plan = {**make_plan(ground, [init]), "go": True}
+    fifo = ground.run.parent / "wait"
+    os.mkfifo(fifo)
+    first = next(n for n, step in enumerate(plan["steps"]) if step["op"] == "journal")
+    hold = {"name": "hold", "side": "controller", "op": "open", "text": "hold", "kernel": "test",
+            "args": {"key": "hold", "path": str(fifo), "flags": "r"}}  # fmt: skip
+    plan["steps"] = [*plan["steps"][:first], hold, *plan["steps"][first:]]
+    channel = spawner.start_controller(plan)
+    pidfd = os.pidfd_open(channel.controller(10)["pid"])
+    try:
+        channel.close()
+        assert await_end(pidfd, 10)
+        # What the daemon made is its successor's to undo, by the journal.
+        assert replay_journal(str(ground.run / "journal")) == []
+        assert ground.leftovers() == []
+    finally:
+        os.close(pidfd)
 
 
 def test_started_means_ready(spawner: Spawner, ground: Ground) -> None:
