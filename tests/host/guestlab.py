@@ -116,7 +116,7 @@ def administer(root: Path, name: str) -> None:
     shadow = (root / "etc/shadow").read_text()
     (root / "etc/shadow").write_text(re.sub(r"^root:[^:]*", f"root:{_SHADOW}", shadow, flags=re.M))
     units = root / "etc/systemd/system"
-    if units.is_dir():
+    if (root / "usr/lib/systemd/systemd").exists():
         (root / "etc/systemd/network/eth0.network").write_text(NETWORKD)
         wanted = units / "multi-user.target.wants"
         wanted.mkdir(exist_ok=True)
