@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def log(lab: Lab) -> list[str]:
 def test_those_that_started_first_end_last_and_equals_end_together(lab: Lab) -> None:
     for name, order in (("db", 1), ("web1", 2), ("web2", 2)):
         lab.start(define(lab, name, POLITE, order))
-        wait_for("its init", lambda name=name: f"{name} up" in log(lab))
+        wait_for("its init", partial(lambda line: line in log(lab), f"{name} up"))
     done = lab.instance.virtlxc("guests-stop", "--timeout", "60").ok()
     assert done == "\n"
     assert lab.instance.domains() == []

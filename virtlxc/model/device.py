@@ -67,9 +67,7 @@ def parse_device(text: str, *, new_mac: Callable[[], str]) -> Device:
     value = xmlmap.parse(table, element)
     alias = element.find("alias")
     alone: dict[str, Any] = {kind: (value,)}
-    lone = complete(
-        Domain(name="-", memory=1, **alone), new_uuid=str, new_mac=new_mac, arch="-"
-    )
+    lone = complete(Domain(name="-", memory=1, **alone), new_uuid=str, new_mac=new_mac, arch="-")
     return Device(
         tag=tag,
         kind=kind,

@@ -31,7 +31,6 @@ LINKS = (
 FOLDERS = ("pts", "shm", "mqueue")
 
 
-
 def make(scene: Scene) -> Iterator[Step]:
     owner = {"uid": scene.root_uid, "gid": scene.root_gid}
     yield Step(

@@ -49,7 +49,6 @@ WARNING = (
 )
 
 
-
 def applies(scene: Scene) -> bool:
     return scene.domain.root is None
 

@@ -51,13 +51,13 @@ def _poll(peer: Peer, question: polkit.Question, number: int) -> int | None:
     if answer is None:
         return None
     peer.drop(number)
-    error = None if answer.authorized else _refused(answer)
+    refusal = None if answer.authorized else _refused(answer)
     # Who was let in, and who was not, is told like a change.
     _audit.info(
-        "uid=%d pid=%d call=AUTH_POLKIT domain=- result=%s", peer.uid, peer.pid, error or "ok"
+        "uid=%d pid=%d call=AUTH_POLKIT domain=- result=%s", peer.uid, peer.pid, refusal or "ok"
     )
-    if error is not None:
-        raise error
+    if refusal is not None:
+        raise refusal
     peer.admit()
     return 1
 
