@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Instance, wait_for
-from tests.interop.virsh import DOMAIN
+from tests.interop.virsh import DOMAIN, Virsh
 from tests.terminal import Terminal
 from virtlxc.rpc.client import Connection
 from virtlxc.rpc.tables import OWN
@@ -196,3 +196,17 @@ def test_a_shutdown_in_vain_names_what_runs(box: Instance) -> None:
     assert "inside run " in said and ", sleep; look with" in said
     box.virtlxc("destroy", "stuck").ok()
     box.virtlxc("undefine", "stuck").ok()
+
+
+@pytest.mark.proves("SET_LIMITS", "GET_LIMITS", "PROGRAMS")
+def test_limits_of_our_own_and_what_runs_inside(box: Instance) -> None:
+    live = 1
+    with Connection(box.paths.socket) as ours:
+        dom = ours.call("DOMAIN_LOOKUP_BY_NAME", name="box")["dom"]
+        ours.call("SET_LIMITS", program=OWN, dom=dom, params=[("pids", 4, 321)], flags=live)
+        folder = Virsh(box).leaf("box")
+        group = folder.get("pids", folder[""])
+        assert (group / "pids.max").read_text().strip() == "321"
+        found = ours.call("GET_LIMITS", program=OWN, dom=dom, flags=live)["params"]
+        assert ("pids", 4, 321) in [tuple(one) for one in found]
+        assert "init" in ours.call("PROGRAMS", program=OWN, dom=dom)["names"]

@@ -157,7 +157,6 @@ def test_rows_that_nobody_answers(shared_instance: Instance, library: Library) -
 # What a person's tools call, and the function that the library's error then names.
 CALLS = (
     ("connection.restore('/nowhere')", "virDomainRestore"),
-    ("connection.findStoragePoolSources('logical', None)", "virConnectFindStoragePoolSources"),
     ("connection.compareCPU('<cpu/>')", "virConnectCompareCPU"),
     ("connection.baselineCPU(['<cpu/>'])", "virConnectBaselineCPU"),
     ("connection.getCPUModelNames('x86_64')", "virConnectGetCPUModelNames"),
