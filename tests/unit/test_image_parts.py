@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from virtlxc.errors import VirtlxcError
+from virtlxc.host.idmapped import bound_capability, shift
 from virtlxc.images import bootstrap, identity, passwords
 from virtlxc.images.cache import AGE_S, Cache
 from virtlxc.images.debian import Debian, root_password
@@ -196,6 +197,28 @@ def test_a_capability_loses_its_namespace() -> None:
     assert unowned_capability(bound) == struct.pack("<IIIII", 0x02000001, 0x2000, 0, 0, 0)
     free = struct.pack("<IIIII", 0x02000001, 0x2000, 0, 0, 0)
     assert unowned_capability(free) == free
+
+
+def test_a_capability_gets_one_and_loses_it_again() -> None:
+    free = struct.pack("<IIIII", 0x02000001, 0x2000, 0, 0, 0)
+    bound = bound_capability(free, 524288)
+    assert bound == struct.pack("<IIIIII", 0x03000001, 0x2000, 0, 0, 0, 524288)
+    assert unowned_capability(bound) == free
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_shifted_files_keep_modes_links_and_capabilities(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    tool.touch()
+    os.link(tool, tmp_path / "again")
+    free = struct.pack("<IIIII", 0x02000001, 0x2000, 0, 0, 0)
+    os.setxattr(tool, "security.capability", free)
+    tool.chmod(0o4755)
+    shift(str(tmp_path), 1 << 20)
+    assert (tool.stat().st_uid, tool.stat().st_gid) == (1 << 20, 1 << 20)
+    assert tool.stat().st_mode & 0o7777 == 0o4755
+    found = os.getxattr(tool, "security.capability")
+    assert found == bound_capability(free, 1 << 20)
 
 
 def test_a_duplicate_is_the_same(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ _SLEEPER = (
     "print('failed' if failed else 'ready', flush=True)\n"
     "sys.stdin.read()\n"
 )
+
+_CAPABILITY = "security.capability"
+_REVISION_3 = 0x03000000
 
 # Never of interest as a source, and in part not to be touched.
 _KERNEL_OWN = frozenset(
@@ -70,7 +74,8 @@ def shift(root: str, first: int) -> None:
     """Adds ``first`` to the owners of all below and of ``root`` itself, on the disk.
 
     What idmapped mounts spare where they work. Raises OSError. chown(2) takes the set-user-id bits
-    away, so modes are set again; hard links are one file and are shifted once.
+    and file capabilities away, so they are set again, the latter bound to the namespace's root;
+    hard links are one file and are shifted once.
     """
     seen: set[int] = set()
     for folder, folders, names, fd in os.fwalk(root, follow_symlinks=False):
@@ -80,9 +85,27 @@ def shift(root: str, first: int) -> None:
                 continue
             seen.add(found.st_ino)
             uid, gid = first + found.st_uid, first + found.st_gid
+            is_file = stat.S_ISREG(found.st_mode)
+            capability = _capability(fd, name) if is_file else None
             os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
             if not stat.S_ISLNK(found.st_mode):
                 os.chmod(name, stat.S_IMODE(found.st_mode), dir_fd=fd)
+            if capability is not None:
+                path = f"/proc/self/fd/{fd}/{name}"
+                os.setxattr(path, _CAPABILITY, bound_capability(capability, first))
+
+
+def _capability(fd: int, name: str) -> bytes | None:
+    try:
+        return os.getxattr(f"/proc/self/fd/{fd}/{name}", _CAPABILITY)
+    except OSError:
+        return None
+
+
+def bound_capability(raw: bytes, root: int) -> bytes:
+    """A file's capabilities for the user namespace whose root is ``root`` (linux/capability.h)."""
+    magic = struct.unpack_from("<I", raw)[0]
+    return struct.pack("<I", _REVISION_3 | magic & 1) + raw[4:20] + struct.pack("<I", root)
 
 
 @contextlib.contextmanager
