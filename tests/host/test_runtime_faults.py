@@ -21,7 +21,7 @@ from tests.runtime_plans import Ground, begin, link_names, make_plan, step
 from virtlxc.runtime import syscalls
 from virtlxc.runtime.client import Spawner, StartChannel, await_end
 from virtlxc.runtime.journal import replay_journal
-from virtlxc.runtime.protocol import Failed, start_time
+from virtlxc.runtime.protocol import Failed
 
 pytestmark = pytest.mark.host
 
@@ -213,7 +213,7 @@ def test_killed_after_every_step(
 
 def alive(pid: int) -> bool:
     try:
-        start_time(pid)
-    except FileNotFoundError:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+    return state != "Z"

@@ -181,10 +181,10 @@ def marks(lab: FaultLab) -> Path:
 
 
 def _may_be_silent(step: dict[str, Any]) -> bool:
-    """A file is made by opening it, the stage can be init already, something missing or full."""
+    """A file is made by opening it, the stage can be init already, something missing or set."""
     return (
         step["args"].get("kind") == "file"
-        or step["op"] in ("fork-init", "cgroup-inherit")
+        or step["op"] in ("fork-init", "cgroup-inherit", "cgroup-enable")
         or bool(step["args"].get("optional"))
     )
 

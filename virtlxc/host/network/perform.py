@@ -21,7 +21,7 @@ from virtlxc.host.network.plan import Step, Undo
 
 _log = logging.getLogger(__name__)
 
-NFT_TIMEOUT_S = 20.0
+NFT_TIMEOUT_S = 60.0
 
 
 def perform(steps: Sequence[Step]) -> None:
