@@ -94,7 +94,7 @@ def leftovers(host: Host) -> list[str]:
     found += [str(path) for path in folder.iterdir()]
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and str(folder) in (entry / "cmdline").read_text():
+            if entry.name.isdigit() and bytes(folder) in (entry / "cmdline").read_bytes():
                 found.append(f"process {entry.name}")
         except OSError:
             continue
