@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from tests import rootfs
 from tests.namespaces import Namespaces, Result, plain_environment
+from virtlxc.host.security import idranges
 from virtlxc.paths import Paths
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -270,6 +271,7 @@ class Instance:
         self.closed = True
         self.spaces.close()
         shutil.rmtree(self.root, ignore_errors=True)
+        _forget_ids(self.root)
 
     def _sweep(self) -> None:
         """Remove by force, so that one test's fault does not become the next one's."""
@@ -320,6 +322,17 @@ def _accepts(path: str) -> bool:
 
 def _is_uuid(name: str) -> bool:
     return len(name) == 36 and name.count("-") == 4
+
+
+def _forget_ids(root: Path) -> None:
+    """Drop the host's notes of an instance that is gone; another instance would do so as well."""
+    with contextlib.suppress(FileNotFoundError):
+        for note in Path(idranges.REGISTRY).iterdir():
+            if str(note.readlink()).startswith(f"{root}/"):
+                note.unlink(missing_ok=True)
+        for folder in (idranges.REGISTRY, os.path.dirname(idranges.REGISTRY)):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
 
 def _remove_cgroup(cgroup: Path) -> None:
