@@ -168,6 +168,14 @@ def test_what_is_missing_has_a_mend() -> None:
     assert failed == {"kernel", "cgroup2", "controller memory", "net namespaces", "capabilities"}
 
 
+def test_guests_with_systemd_need_inotify_instances() -> None:
+    found = {row.name: row for row in rows(replace(V2, inotify_instances=128))}["inotify instances"]
+    assert found.status == WARN and "enough for some 16 with systemd" in found.text
+    assert "sysctl fs.inotify.max_user_instances=8192" in found.mend
+    assert _statuses(replace(V2, inotify_instances=8192))["inotify instances"] == PASS
+    assert "inotify instances" not in _statuses(V2), "not known"
+
+
 def test_a_systemd_that_cannot_be_asked_is_told() -> None:
     found = {row.name: row for row in rows(replace(V2, systemd=True, dbus=False))}["systemd"]
     assert (found.status, "jeepney" in found.mend) == (WARN, True)

@@ -101,7 +101,8 @@ class HostFacts:
     ``source``: 'probed' (by doing, as root), 'passive' (read from /proc and /sys) or 'made'.
     ``idmapped`` says for each type of file system that was tried whether it takes idmapped mounts.
     ``capabilities`` are our own, ``programs`` maps the names of outside programs to their paths.
-    ``memory_kib`` is all memory; ``user_namespaces`` how many may exist, 0 for none.
+    ``memory_kib`` is all memory; ``user_namespaces`` how many may exist, 0 for none;
+    ``inotify_instances`` how many all containers may have together, 0 when it is not known.
     """
 
     source: str = "made"
@@ -119,6 +120,7 @@ class HostFacts:
     systemd: bool = False
     dbus: bool = False
     user_namespaces: int = 0
+    inotify_instances: int = 0
     pid_namespaces: int = 1
     net_namespaces: int = 1
     programs: Mapping[str, str] = field(default_factory=dict)

@@ -46,6 +46,7 @@ def probe_passive(source: str = "passive") -> HostFacts:
         systemd=os.path.isdir("/run/systemd/system"),
         dbus=dbus.installed(),
         user_namespaces=_number("/proc/sys/user/max_user_namespaces"),
+        inotify_instances=_number("/proc/sys/fs/inotify/max_user_instances"),
         pid_namespaces=_number("/proc/sys/user/max_pid_namespaces"),
         net_namespaces=_number("/proc/sys/user/max_net_namespaces"),
         programs={name: path for name in PROGRAMS if (path := programs.find(name))},

@@ -54,6 +54,7 @@ def _rows(host: HostFacts) -> Iterator[Row]:
     yield from _cgroup2(host)
     yield from _controllers(host)
     yield from _namespaces(host)
+    yield from _inotify(host)
     yield from _idmapped(host)
     yield from _rights(host)
     for name, use in _USES.items():
@@ -130,6 +131,21 @@ def _namespaces(host: HostFacts) -> Iterator[Row]:
         else:
             mend = f"sysctl user.max_{kind}_namespaces=10000"
             yield Row(f"{kind} namespaces", grade, "none allowed", mend)
+
+
+# Containers' ids are their own, but the kernel also counts for who made their namespaces.
+_INOTIFY_ENOUGH, _INOTIFY_OF_A_GUEST = 1024, 8
+
+
+def _inotify(host: HostFacts) -> Iterator[Row]:
+    count = host.inotify_instances
+    if count >= _INOTIFY_ENOUGH:
+        yield Row("inotify instances", PASS, f"{count} for all containers together")
+    elif count:
+        guests = count // _INOTIFY_OF_A_GUEST
+        text = f"{count} for all containers together: enough for some {guests} with systemd"
+        mend = "sysctl fs.inotify.max_user_instances=8192, and in /etc/sysctl.d for the next boot"
+        yield Row("inotify instances", WARN, text, mend)
 
 
 def _idmapped(host: HostFacts) -> Iterator[Row]:
