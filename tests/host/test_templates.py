@@ -6,6 +6,7 @@ The mirror is a part of Debian's own, served inside the test's network namespace
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import distributions, rootfs
+from tests import distributions, peers, rootfs
 from tests.harness import Instance, wait_for
 from tests.host.guestlab import Guest
 from tests.namespaces import Result
@@ -25,6 +26,15 @@ pytestmark = [pytest.mark.host, pytest.mark.guests]
 ADDRESS, PORT = "10.9.9.1", 8080
 MIRROR = f"http://{ADDRESS}:{PORT}/debian"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZfZm9yIHRlc3RzIG9ubHkgICAgICAgICAgICAg test\n"
+
+
+@pytest.fixture(autouse=True)
+def builder(instance: Instance) -> None:
+    """mmdebstrap, where the host has none: unpacked, and seen by this instance alone."""
+    if not shutil.which("mmdebstrap"):
+        place = "/usr/local/sbin"
+        instance.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place).ok()
+        instance.run("cp", peers.fetch("mmdebstrap").program("mmdebstrap"), place).ok()
 
 
 @contextmanager
@@ -70,7 +80,7 @@ def test_a_debian_from_its_mirror(instance: Instance) -> None:
     words = ("--mirror", MIRROR, "--ssh-key", key, "--start")
     with mirror(instance, distributions.mirror_folder()):
         said = new(instance, "web", "debian", *words, timeout=600).ok()
-    assert said == "Domain 'web' made and started\n\n"
+    assert "Domain 'web' made" in said and "started" in said
     web = at(instance, "web").up()
     assert web.address() in web.run("ip", "-4", "address", "show", "eth0").ok()
     assert web.run("hostname").ok() == "web\n"
