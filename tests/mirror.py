@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import subprocess
 import sys
 import threading
 import urllib.error
@@ -19,8 +20,15 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from urllib.parse import unquote
 
-UPSTREAM = "http://deb.debian.org"
 PATIENCE_S = 60
+
+
+@functools.cache
+def upstream() -> str:
+    """The mirror that this host's own apt asks, without ``/debian``."""
+    asked = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
+    sites = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
+    return next(site.removesuffix("/debian") for site in sites if site.endswith("/debian"))
 
 
 class _Recorder(BaseHTTPRequestHandler):
@@ -33,7 +41,7 @@ class _Recorder(BaseHTTPRequestHandler):
         kept = self.folder / unquote(self.path).lstrip("/")
         if not kept.is_file():
             try:
-                with urllib.request.urlopen(UPSTREAM + self.path, timeout=PATIENCE_S) as answer:
+                with urllib.request.urlopen(upstream() + self.path, timeout=PATIENCE_S) as answer:
                     data = answer.read()
             except urllib.error.HTTPError as error:
                 self.send_error(error.code)

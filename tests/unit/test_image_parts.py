@@ -161,7 +161,7 @@ class TestCache:
         ("E: The repository 'x' does not have a Release file.", "no such suite"),
         ("E: Unable to locate package nosuch", "no such package"),
         ("  Could not connect to 10.9.9.9:80 (10.9.9.9). - connect (113)", "cannot be reached"),
-        ("Temporary failure resolving 'deb.debian.org'", "cannot be reached"),
+        ("Temporary failure resolving 'mirror.example'", "cannot be reached"),
         ("dpkg: error: cannot copy: No space left on device", "no space is left"),
         ("E: something new", "ended with status 25: E: something new"),
     ],

@@ -85,7 +85,7 @@ _CAUSES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What a base is made of."""
+    """What a base is made of; without a ``mirror``, from the one that the builder knows itself."""
 
     suite: str
     mirror: str
@@ -137,7 +137,8 @@ def _confined(recipe: Recipe, scratch: str) -> list[str]:
         programs.require("mmdebstrap", "cannot make a Debian"),
         *("--mode=root", "--variant=minbase", "--format=tar", f"--architectures={recipe.arch}"),
         *([packages] if recipe.packages else []),
-        *(recipe.suite, "-", f"deb {recipe.mirror} {recipe.suite} main"),
+        *(recipe.suite, "-"),
+        *([f"deb {recipe.mirror} {recipe.suite} main"] if recipe.mirror else []),
     ]
 
 
@@ -145,7 +146,8 @@ def _debootstrap(recipe: Recipe, tree: str) -> list[str]:
     words = [programs.require("debootstrap", "cannot make a Debian"), "--variant=minbase"]
     if recipe.packages:
         words.append(f"--include={','.join(recipe.packages)}")
-    return [*words, f"--arch={recipe.arch}", recipe.suite, tree, recipe.mirror]
+    mirror = [recipe.mirror] if recipe.mirror else []
+    return [*words, f"--arch={recipe.arch}", recipe.suite, tree, *mirror]
 
 
 def _run(
@@ -240,7 +242,8 @@ def _follow(line: str, progress: Progress) -> None:
 def _failure(status: int, said: list[str], recipe: Recipe, doing: str) -> VirtlxcError:
     text = "\n".join(said)
     _log.warning("%s: %s said:\n%s", doing, program(), text)
-    of = f"suite '{recipe.suite}' from {recipe.mirror}"
+    mirror = recipe.mirror or "Debian's mirror"
+    of = f"suite '{recipe.suite}' from {mirror}"
     for pattern, cause, mend in _CAUSES:
         if pattern.search(text):
             return VirtlxcError(

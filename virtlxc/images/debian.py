@@ -6,6 +6,7 @@ The base is fetched once a week, and kept: a second guest takes the time of unpa
 from __future__ import annotations
 
 import platform
+import re
 
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.images import archive, bootstrap, passwords
@@ -19,7 +20,6 @@ from virtlxc.model import Domain
 MEMORY = 512 * 1024  # KiB
 CONSOLES = 2  # /dev/console, and a second login on tty2
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
     *("systemd-sysv", "dbus", "libpam-systemd", "iproute2", "iputils-ping", "openssh-server"),
     *("less", "nano"),
@@ -82,13 +82,17 @@ class Debian:
 
 def _updates(tree: Tree, recipe: bootstrap.Recipe) -> None:
     """Debian's own mirror has its updates, too; what other mirrors have is not known."""
-    if recipe.mirror != MIRROR or recipe.suite in _ROLLING:
+    if recipe.mirror or recipe.suite in _ROLLING:
         return
+    sources = tree.read("/etc/apt/sources.list") or ""
+    own = re.search(rf"^deb (\S+) {recipe.suite} main", sources, re.MULTILINE)
+    if own is None or f"{recipe.suite}-security" in sources:
+        return  # mmdebstrap has written them all
     tree.write(
         "/etc/apt/sources.list",
-        f"deb {MIRROR} {recipe.suite} main\n"
-        f"deb {MIRROR} {recipe.suite}-updates main\n"
-        f"deb {MIRROR}-security {recipe.suite}-security main\n",
+        f"deb {own[1]} {recipe.suite} main\n"
+        f"deb {own[1]} {recipe.suite}-updates main\n"
+        f"deb {own[1]}-security {recipe.suite}-security main\n",
     )
 
 
@@ -110,11 +114,12 @@ def _recipe(request: Request) -> bootstrap.Recipe:
     """Checked before it comes near a command line."""
     options = request.options
     suite = options.get("suite") or SUITE
-    mirror = (options.get("mirror") or MIRROR).rstrip("/")
+    mirror = options.get("mirror", "").rstrip("/")
     more = tuple(name for name in options.get("packages", "").replace(",", " ").split() if name)
     for value, pattern, what in (
         (suite, bootstrap.SUITE, "a suite (such as bookworm)"),
-        (mirror, bootstrap.MIRROR, f"the address of a mirror (such as {MIRROR})"),
+        *([(mirror, bootstrap.MIRROR, "the address of a mirror (http:// or https://)")]
+          if mirror else []),
         *((name, bootstrap.PACKAGE, "the name of a package") for name in more),
     ):
         if not pattern.fullmatch(value):
