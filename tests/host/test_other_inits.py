@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.harness import Instance, wait_for
-from tests.host.guestlab import PASSWORD, guest
+from tests.host.guestlab import BOOT_S, PASSWORD, guest
 from tests.terminal import Terminal
 
 pytestmark = [pytest.mark.host, pytest.mark.guests]
@@ -28,8 +28,11 @@ def test_sysvinit(instance: Instance) -> None:
     finally:
         console.close()
     first = instance.virtlxc("domid", "old").ok()
+    prompts = found.log().count("old login: ")
     instance.virtlxc("reboot", "old").ok()
     wait_for("another init", lambda: instance.virtlxc("domid", "old").ok() not in (first, "-\n\n"))
+    # Until it has booted, init takes no requests.
+    wait_for("the next prompt", lambda: found.log().count("old login: ") > prompts, BOOT_S)
     found.address()
     instance.virtlxc("shutdown", "old", "--wait").ok()
     assert found.state() == "shut off"
