@@ -28,6 +28,10 @@ BOOT_TIMEOUT_S = 1500.0
 FULL_TIMEOUT_S = 4 * 3600.0
 MEMORY = "2G"
 CPUS = "2"
+# Emulation pays for page tables that are changed at every system call and for wide registers:
+# without either, the same tests take three quarters of the time.
+KERNEL_OPTIONS = ("mitigations=off", "nopti")
+PROCESSOR = "Nehalem"
 SHARED = "/virtlxc-results"  # inside; compose.sh makes the folder
 
 
@@ -130,10 +134,7 @@ def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
         "--script-sh": inside,
     }
     switches = ["--rw", "--disable-kvm", "--force-9p", "--no-virtme-ng-init", "--verbose"]
-    # Emulation pays for page tables that are changed at every system call and for wide registers:
-    # without either, the same tests take three quarters of the time.
-    options = ["--kopt", "mitigations=off", "--kopt", "nopti"]
-    processor = ["-cpu", "Nehalem"]
+    options = [word for option in KERNEL_OPTIONS for word in ("--kopt", option)]
     firmware = ["-L", f"{tree.root}/usr/share/qemu", "-L", f"{tree.root}/usr/share/seabios"]
     share = [
         *("-fsdev", f"local,id=cached,path={scratch}/root,security_model=none,multidevs=remap"),
@@ -147,7 +148,7 @@ def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
         *(sys.executable, "-c", "from virtme.commands.run import main; raise SystemExit(main())"),
         *(word for pair in machine.items() for word in pair),
         *(*switches, *options, "--show-boot-console"),
-        *("--qemu-opts", *firmware, *share, *processor),
+        *("--qemu-opts", *firmware, *share, "-cpu", PROCESSOR),
     ]
 
 

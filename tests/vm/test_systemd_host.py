@@ -20,7 +20,7 @@ from tests.vm import host_image, machine, systemd_inside, systemd_tools
 TIMEOUT_S = 1500.0
 BUDGET_S = 600.0
 MEMORY = "1536M"
-APPEND = "console=ttyS0 rw quiet panic=-1 systemd.unit=multi-user.target"
+APPEND = ("console=ttyS0", "rw", "quiet", "panic=-1", "systemd.unit=multi-user.target")
 CHECKS = [check.__name__ for check in (*systemd_inside.FIRST, *systemd_inside.SECOND)]
 pytestmark = [pytest.mark.vm, pytest.mark.systemd, pytest.mark.timeout(TIMEOUT_S + 120)]
 
@@ -73,12 +73,12 @@ def _command(folder: Path, results: Path) -> list[str]:
     return [
         # Whatever ends this process ends the machine.
         *("setpriv", "--pdeathsig", "KILL", tree.program("qemu-system-x86_64")),
-        *("-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"),
+        *("-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", machine.PROCESSOR),
         *("-smp", machine.CPUS, "-m", MEMORY),
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-serial", f"file:{folder}/console.txt"),
         *("-kernel", str(host_image.kernel(tree)), "-initrd", f"{folder}/initramfs"),
-        *("-append", APPEND),
+        *("-append", " ".join((*APPEND, *machine.KERNEL_OPTIONS))),
         *("-drive", disk, "-device", "virtio-blk-pci,drive=disk"),
         *("-fsdev", share, "-device", "virtio-9p-pci,fsdev=results,mount_tag=results"),
         *("-L", f"{tree.root}/usr/share/qemu", "-L", f"{tree.root}/usr/share/seabios"),
