@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from virtlxc import daemon
-from virtlxc.driver import changing, starting
+from virtlxc.driver.change import changing
+from virtlxc.driver.life import starting
 from virtlxc.paths import Paths
 from virtlxc.plan import changes
 from virtlxc.plan.changes import Change

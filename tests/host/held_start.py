@@ -21,8 +21,8 @@ from tests import rootfs
 from tests.host.lifelab import document
 from virtlxc import plan as planning
 from virtlxc.config import Config
-from virtlxc.driver import starting
 from virtlxc.driver.driver import Driver
+from virtlxc.driver.life import starting
 from virtlxc.errors import VirtlxcError
 from virtlxc.paths import Paths
 from virtlxc.plan.steps import Plan, Step

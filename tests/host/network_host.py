@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.host.netlab import Peer, ip, own_network, run
 from virtlxc.driver.events import Event, EventBus, NetworkLifecycle
 from virtlxc.driver.named import NamedRef
-from virtlxc.driver.networks import Networks
+from virtlxc.driver.network.networks import Networks
 from virtlxc.host.network import process
 from virtlxc.paths import Paths
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness import Instance, wait_for
 from tests.host.lifelab import Lab
-from virtlxc.driver.departed import Departed
+from virtlxc.driver.life.departed import Departed
 
 pytestmark = pytest.mark.kernel
 

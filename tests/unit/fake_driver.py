@@ -14,7 +14,7 @@ from typing import Any
 
 from virtlxc.config import Config
 from virtlxc.driver import constants
-from virtlxc.driver.domains import Domains
+from virtlxc.driver.domain.domains import Domains
 from virtlxc.driver.events import EventBus, Lifecycle
 from virtlxc.driver.ref import Defined, Info, Param, Ref
 from virtlxc.errors import Code, VirtlxcError

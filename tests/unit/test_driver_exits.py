@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from virtlxc.driver import exits
 from virtlxc.driver.constants import Detail, Reason, State
-from virtlxc.driver.domain import Backoff
+from virtlxc.driver.domain.domain import Backoff
+from virtlxc.driver.life import exits
 
 
 def judged(report: dict[str, Any] | None, destroying: bool = False, **on: str) -> exits.Ending:

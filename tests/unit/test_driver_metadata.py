@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from virtlxc.driver import metadata
 from virtlxc.driver.constants import Affect, MetadataType
-from virtlxc.driver.domain import View
+from virtlxc.driver.domain import metadata
+from virtlxc.driver.domain.domain import View
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.model import Domain
 

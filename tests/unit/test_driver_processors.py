@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from virtlxc.cli.commands.pinning import cpu_list, cpu_map
 from virtlxc.cli.failures import Failed
-from virtlxc.driver import processors
+from virtlxc.driver.change import processors
 
 
 @given(st.sets(st.integers(0, 255), min_size=1))

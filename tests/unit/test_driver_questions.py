@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from virtlxc.config import Config, load_config
-from virtlxc.driver import addresses, consoles, info, inits
-from virtlxc.driver.domain import View
+from virtlxc.driver.domain.domain import View
+from virtlxc.driver.figures import info
+from virtlxc.driver.inside import addresses, consoles
+from virtlxc.driver.life import inits
 from virtlxc.driver.ref import Address
 from virtlxc.errors import VirtlxcError
 from virtlxc.model import Console, Domain

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from virtlxc.driver.constants import Listing, State
-from virtlxc.driver.domain import Process, Run, View
+from virtlxc.driver.domain.domain import Process, Run, View
+from virtlxc.driver.domain.registry import Registry
 from virtlxc.driver.ref import make_ref
-from virtlxc.driver.registry import Registry
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.model import Domain
 from virtlxc.plan.steps import Group

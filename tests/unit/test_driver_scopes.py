@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.unit.domains import completed, xml
-from virtlxc.driver import starting
-from virtlxc.driver.hostview import HostView
-from virtlxc.driver.registry import Registry
+from virtlxc.driver.domain.registry import Registry
+from virtlxc.driver.life import starting
+from virtlxc.driver.node.hostview import HostView
 from virtlxc.errors import VirtlxcError
 from virtlxc.host import systemd
 from virtlxc.paths import Paths
@@ -44,7 +44,7 @@ def test_without_a_bus_groups_are_made_without_systemd_for_a_while(
     with pytest.raises(systemd.NoScopeError):
         host.make_scope(domain, 7, "/nowhere")
     assert host.scope_leaf(domain) is None
-    monkeypatch.setattr("virtlxc.driver.hostview._NO_SCOPE_SECONDS", 0.0)
+    monkeypatch.setattr("virtlxc.driver.node.hostview._NO_SCOPE_SECONDS", 0.0)
     with pytest.raises(systemd.NoScopeError):
         host.make_scope(domain, 7, "/nowhere")
     assert host.scope_leaf(domain)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from virtlxc.driver import files
-from virtlxc.driver.store import Store
+from virtlxc.driver.domain.store import Store
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.paths import Paths
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from virtlxc.driver.events import EventBus
-from virtlxc.driver.node_devices import INACTIVE, NodeDevices
+from virtlxc.driver.node.devices import INACTIVE, NodeDevices
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.devices import inventory
 from virtlxc.host.devices.interfaces import Interfaces

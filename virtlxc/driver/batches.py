@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
-from virtlxc.driver import definitions
 from virtlxc.driver.constants import Detail, Event, Xml
 from virtlxc.driver.core import Core, doing
-from virtlxc.driver.documents import document
-from virtlxc.driver.domain import Entry, View
+from virtlxc.driver.domain import definitions
+from virtlxc.driver.domain.documents import document
+from virtlxc.driver.domain.domain import Entry, View
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import VirtlxcError
 from virtlxc.model import Domain

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 from virtlxc.config import Config
 from virtlxc.driver import refusals
-from virtlxc.driver.domain import Entry, View
+from virtlxc.driver.domain.domain import Entry, View
+from virtlxc.driver.domain.registry import Registry
+from virtlxc.driver.domain.store import Store
 from virtlxc.driver.events import EventBus, Lifecycle
 from virtlxc.driver.jobs import Ticket
 from virtlxc.driver.ref import Ref
-from virtlxc.driver.registry import Registry
-from virtlxc.driver.store import Store
 from virtlxc.errors import KernelRefused, VirtlxcError
 from virtlxc.paths import Paths
 
 if TYPE_CHECKING:
-    from virtlxc.driver.departed import Departed
-    from virtlxc.driver.hostview import HostView
-    from virtlxc.driver.monitor import Monitor
-    from virtlxc.driver.networks import Networks
-    from virtlxc.driver.restarts import Restarts
-    from virtlxc.driver.spawning import Spawning
+    from virtlxc.driver.life.departed import Departed
+    from virtlxc.driver.life.monitor import Monitor
+    from virtlxc.driver.life.restarts import Restarts
+    from virtlxc.driver.life.spawning import Spawning
+    from virtlxc.driver.network.networks import Networks
+    from virtlxc.driver.node.hostview import HostView
 
 log = logging.getLogger("virtlxc")
 

@@ -6,23 +6,23 @@ import threading
 from collections.abc import Sequence
 
 from virtlxc.config import Config
-from virtlxc.driver import endings, hostend, reconnect
-from virtlxc.driver.autostart import Autostart
 from virtlxc.driver.core import Core, log
-from virtlxc.driver.departed import Departed
-from virtlxc.driver.domains import Domains
-from virtlxc.driver.hostview import HostView
+from virtlxc.driver.domain.domains import Domains
 from virtlxc.driver.images import Images
-from virtlxc.driver.interfaces import HostInterfaces
-from virtlxc.driver.machines import Machines
-from virtlxc.driver.monitor import Monitor
-from virtlxc.driver.networks import Networks
-from virtlxc.driver.node import Node
-from virtlxc.driver.node_devices import NodeDevices
-from virtlxc.driver.restarts import Restarts
-from virtlxc.driver.spawning import Spawning
-from virtlxc.driver.storage import Pools
-from virtlxc.driver.storage_volumes import Volumes
+from virtlxc.driver.life import endings, hostend, reconnect
+from virtlxc.driver.life.autostart import Autostart
+from virtlxc.driver.life.departed import Departed
+from virtlxc.driver.life.machines import Machines
+from virtlxc.driver.life.monitor import Monitor
+from virtlxc.driver.life.restarts import Restarts
+from virtlxc.driver.life.spawning import Spawning
+from virtlxc.driver.network.networks import Networks
+from virtlxc.driver.node.devices import NodeDevices
+from virtlxc.driver.node.hostview import HostView
+from virtlxc.driver.node.interfaces import HostInterfaces
+from virtlxc.driver.node.node import Node
+from virtlxc.driver.storage.pools import Pools
+from virtlxc.driver.storage.volumes import Volumes
 from virtlxc.paths import Paths
 
 

@@ -26,8 +26,8 @@ from typing import Any, Protocol
 
 from virtlxc import model
 from virtlxc.driver import files
+from virtlxc.driver.domain.store import read_json
 from virtlxc.driver.ref import Defined, Ref
-from virtlxc.driver.store import read_json
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.host import idmapped
 from virtlxc.host.security import idmap, idranges

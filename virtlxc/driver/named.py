@@ -3,11 +3,11 @@
 A thing has a name and a UUID. Its *definition* is a document on disk; what runs of it is *live*,
 and may differ. Without a definition it is transient, and gone when it stops.
 
-:class:`Definitions` has the calls; each kind of things (:mod:`virtlxc.driver.networks`,
-:mod:`virtlxc.driver.storage`) says in a :class:`Kind` what it is called, and does in the methods at
-the end of the class what it alone can. One lock serialises all changes of a kind, because they
-are rare and look at each other; questions read an immutable snapshot and may run on the event loop
-where marked [fast]. All raise VirtlxcError only.
+:class:`Definitions` has the calls; each kind of things (:mod:`virtlxc.driver.network.networks`,
+:mod:`virtlxc.driver.storage.pools`) says in a :class:`Kind` what it is called, and does in the
+methods at the end of the class what it alone can. One lock serialises all changes of a kind,
+because they are rare and look at each other; questions read an immutable snapshot and may run on
+the event loop where marked [fast]. All raise VirtlxcError only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
-from virtlxc.driver.definition_files import DefinitionFiles
+from virtlxc.driver.domain.definition_files import DefinitionFiles
 from virtlxc.driver.events import Event, EventBus
 from virtlxc.driver.refusals import Refusals, check_flags
 from virtlxc.errors import VirtlxcError

@@ -8,7 +8,7 @@ import select
 from collections.abc import Iterator
 
 from virtlxc.driver import refusals
-from virtlxc.driver.domain import Process
+from virtlxc.driver.domain.domain import Process
 from virtlxc.runtime import protocol
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from virtlxc.driver.batches import Outcome
 from virtlxc.driver.named import NamedRef
 from virtlxc.driver.ref import Ref
-from virtlxc.driver.storage_state import VolumeRef
+from virtlxc.driver.storage.state import VolumeRef
 from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.rpc import registry, wire
 from virtlxc.rpc.codec import DecodeError

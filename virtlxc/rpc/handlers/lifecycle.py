@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from virtlxc.driver.domains import Domains
+from virtlxc.driver.domain.domains import Domains
 from virtlxc.driver.ref import Ref
 from virtlxc.rpc.handlers import named
 from virtlxc.rpc.registry import Call, handles

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from virtlxc.driver.named import NamedRef
-from virtlxc.driver.network_state import DhcpLease
-from virtlxc.driver.networks import Networks
+from virtlxc.driver.network.networks import Networks
+from virtlxc.driver.network.state import DhcpLease
 from virtlxc.rpc.handlers import named
 from virtlxc.rpc.registry import Call, handles
 

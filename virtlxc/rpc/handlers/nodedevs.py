@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from virtlxc.driver.interfaces import InterfaceRef
+from virtlxc.driver.node.interfaces import InterfaceRef
 from virtlxc.rpc.registry import Call, handles
 
 NodeDevice = tuple[str]

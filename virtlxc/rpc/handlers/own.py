@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 from virtlxc import __version__
-from virtlxc.driver import execs, making
+from virtlxc.driver import making
+from virtlxc.driver.inside import execs
 from virtlxc.driver.named import NamedRef
 from virtlxc.driver.ref import Param, Ref
 from virtlxc.errors import Code, From, VirtlxcError

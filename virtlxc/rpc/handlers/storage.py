@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 
 from virtlxc.driver.named import NamedRef
-from virtlxc.driver.storage import Pools
-from virtlxc.driver.storage_state import PoolInfo, VolumeInfo, VolumeRef
+from virtlxc.driver.storage.pools import Pools
+from virtlxc.driver.storage.state import PoolInfo, VolumeInfo, VolumeRef
 from virtlxc.rpc.handlers import named
 from virtlxc.rpc.registry import Call, handles
 

@@ -1,0 +1,43 @@
+"""Limits that a running domain has come up against, in sentences."""
+
+from __future__ import annotations
+
+from virtlxc.driver.domain.domain import View
+from virtlxc.driver.figures.stats import group_of
+from virtlxc.driver.life import groups
+
+
+def hits(view: View) -> list[str]:
+    """What the kernel has counted since the start; empty while every limit was wide enough."""
+    if view.run is None or view.live is None:
+        return []
+    return [*_memory(view), *_processes(view)]
+
+
+def _memory(view: View) -> list[str]:
+    group, v1 = group_of(view, "memory")
+    killed = groups.read_table(group, "memory.oom_control" if v1 else "memory.events").get(
+        "oom_kill", 0
+    )
+    if not killed:
+        return []
+    assert view.live is not None
+    limit = view.live.memtune.hard_limit or view.live.memory
+    what = "a process was" if killed == 1 else f"{killed} processes were"
+    return [
+        f"its memory limit of {limit // 1024} MiB was reached: {what} killed (virtlxc setmaxmem, "
+        "or look for what eats it)"
+    ]
+
+
+def _processes(view: View) -> list[str]:
+    group, _ = group_of(view, "pids")
+    refused = groups.read_table(group, "pids.events").get("max", 0)
+    if not refused:
+        return []
+    assert view.live is not None
+    limit = view.live.container.pids_limit
+    return [
+        f"its limit of {limit} processes was reached {refused} times (<virtlxc:pids limit=...>, or "
+        "look for what forks)"
+    ]
