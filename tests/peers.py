@@ -42,6 +42,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "mmdebstrap": ("mmdebstrap",),
     "lxcfs": ("lxcfs",),
     "crun": ("crun",),
+    "shells": ("zsh-static", "zsh-common", "fish"),
     "volumes": ("btrfs-progs", "qemu-utils"),
 }
 # On a merged-/usr system these are links, whatever a package's archive says.

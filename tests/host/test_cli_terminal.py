@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Instance, wait_for
+from tests import peers
+from tests.harness import CHECKOUT, Instance, wait_for
 from tests.terminal import Terminal
 
 pytestmark = [pytest.mark.host]
 
+COMPLETIONS = CHECKOUT / "completions"
 DOMAIN = """<domain type='lxc'><name>box</name><memory unit='KiB'>65536</memory>
 <os><type>exe</type><init>/bin/sh</init><initenv name='PS1'>box$ </initenv></os>
 <devices><filesystem type='mount'><source dir='{root}'/><target dir='/'/></filesystem>
@@ -182,6 +184,64 @@ def test_the_shell_completes_and_keeps_a_history(
     shell.type("quit\r")
     assert shell.end() == 0
     assert "domstate box" in (tmp_path / "virtlxc" / "history").read_text()
+
+
+@pytest.fixture
+def on_path(tmp_path: Path) -> Path:
+    """A folder for PATH with the checkout's command in it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "virtlxc").write_text(f'#!/bin/sh\nexec {sys.executable} -m virtlxc "$@"\n')
+    (folder / "virtlxc").chmod(0o755)
+    return folder
+
+
+def test_zsh_completes_with_our_script(box: Instance, on_path: Path, tmp_path: Path) -> None:
+    shells = peers.fetch("shells")
+    (tmp_path / "_virtlxc").write_bytes((COMPLETIONS / "virtlxc.zsh").read_bytes())
+    functions = shells.root / "usr/share/zsh/functions"
+    folders = [tmp_path, functions, *(functions / "Completion").iterdir()]
+    (tmp_path / ".zshrc").write_text(
+        f"fpath=({' '.join(map(str, folders))} {functions}/*)\n"
+        "autoload -Uz compinit; compinit -u -D; PS1='zsh# '\n"
+    )
+    zsh = terminal(
+        box,
+        argv=[shells.program("zsh-static"), "-i"],
+        ZDOTDIR=str(tmp_path),
+        PATH=f"{on_path}:/usr/bin:/bin",
+        TERM="dumb",
+    )
+    zsh.expect("zsh# ")
+    zsh.type("virtlxc net-li\t")
+    zsh.expect("net-list")
+    zsh.type("\x15virtlxc domstate b\t")
+    zsh.expect("domstate box")
+    zsh.type("\r")
+    zsh.expect("running")
+    zsh.type("exit\r")
+    assert zsh.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("virtlxc net-li", "net-list"),
+        ("virtlxc domstate b", "box"),
+        ("virtlxc dumpxml box --x", "--xpath"),
+        ("virtlxc new web1 deb", "debian"),
+    ],
+)
+def test_fish_completes_with_our_script(
+    line: str, expected: str, box: Instance, on_path: Path
+) -> None:
+    shells = peers.fetch("shells")
+    script = f"source {COMPLETIONS}/virtlxc.fish; complete -C '{line}'"
+    answer = box.spaces.run(
+        *shells.argv("fish", "--no-config", "-c", script),
+        env=box.environment(PATH=f"{on_path}:/usr/bin:/bin", HOME=str(on_path)),
+    )
+    assert expected in answer.ok().splitlines()
 
 
 def test_logs_follow(box: Instance) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests import distributions, peers, rootfs
-from tests.harness import Instance, wait_for
+from tests.harness import CHECKOUT, Instance, wait_for
 from tests.host.guestlab import Guest
 from tests.namespaces import Result
 
@@ -179,6 +179,49 @@ def test_an_archive_becomes_a_guest(instance: Instance) -> None:
     instance.virtlxc("destroy", "box").ok()
     new(instance, "again", "copy", "box", "--start").ok()
     assert at(instance, "again").run("hostname").ok() == "again\n"
+
+
+OTHERS = """
+from virtlxc.images.busybox import Busybox
+
+class Mine(Busybox):
+    name = "mine"
+    title = "busybox with a colour"
+    options = ("colour",)
+
+    def build(self, root, request):
+        super().build(root, request)
+        with open(f"{root}/etc/colour", "w") as file:
+            file.write(request.options["colour"])
+"""
+
+
+class WithPackage(Instance):
+    """An instance whose Python has a package of somebody else's."""
+
+    def environment(self, **more: str) -> dict[str, str]:
+        packages = self.root / "packages"
+        about = packages / "mine-1.0.dist-info"
+        if not about.exists():
+            about.mkdir(parents=True)
+            (packages / "mine.py").write_text(OTHERS)
+            (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+            (about / "entry_points.txt").write_text("[virtlxc.templates]\nmine = mine:Mine\n")
+        return super().environment(PYTHONPATH=f"{CHECKOUT}:{packages}", **more)
+
+
+def test_a_package_of_others_brings_a_template() -> None:
+    instance = WithPackage()
+    try:
+        assert "mine" in instance.virtlxc("complete", "--", "new", "box", "").ok().split()
+        said = new(instance, "box", "mine", "--set", "smell=sweet").failed()
+        assert "smell" in said and "colour" in said
+        nothing_of(instance, "box")
+        words = ("--set", "colour=red,green", "--no-network", "--start")
+        new(instance, "box", "mine", *words).ok()
+        assert at(instance, "box").run("cat", "/etc/colour").ok() == "red,green"
+    finally:
+        instance.close()
 
 
 def test_a_hostile_archive_and_one_that_is_none(instance: Instance) -> None:

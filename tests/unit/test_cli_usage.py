@@ -169,7 +169,7 @@ def test_help_shows_every_option_and_group() -> None:
         (["dumpxml"], "--x", ["--xpath"]),
         (["dumpxml", "web1", "--xpath=/"], "--", [
             "--inactive", "--migratable", "--security-info", "--update-cpu", "--wrap"]),
-        (["new", "web1"], "", ["busybox"]),
+        (["new", "web1"], "", ["busybox", "copy", "debian", "tarball"]),
         (["new", "web1", "--template"], "b", ["busybox"]),
         (["help"], "net-u", ["net-undefine", "net-update", "net-uuid"]),
         (["nosuch"], "", []),
@@ -195,7 +195,7 @@ def test_completion_of_a_line() -> None:
         ("virtlxc net-li", "net-list"),
         ("virtlxc -q --root /nonexistent dumpxml --x", "--xpath"),
         ("virtlxc --out", "--output"),
-        ("virtlxc new web1 ", "busybox"),
+        ("virtlxc new web1 deb", "debian"),
         ("virtlxc list --all --", "--autostart --id"),
     ],
 )

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "server": PURE | {"wire", "driver", "host", "plan", "convert", "images", "runtime"},
     "daemon": PURE | {"wire", "driver", "host", "server", "runtime", "daemonize"},
     "daemonize": BASE,
-    "cli": PURE | {"wire", "host", "plan", "convert", "inventory", "daemon", "daemonize"},
+    "cli": PURE | {"wire", "host", "plan", "convert", "inventory", "images", "daemon", "daemonize"},
 }
 # Longest prefix first: which room a module stands in.
 ROOMS = (

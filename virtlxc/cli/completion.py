@@ -24,7 +24,6 @@ NAMES = {
     "node-devices": ("CONNECT_LIST_ALL_NODE_DEVICES", "devices", 0),
     "host-interfaces": ("CONNECT_LIST_ALL_INTERFACES", "ifaces", 0),
 }
-TEMPLATES = ("busybox",)
 
 
 def candidates(session: Session, line: str) -> list[str]:
@@ -100,7 +99,9 @@ def _values(session: Session, opt: Opt) -> list[str]:
     except (VirtlxcError, Failed):
         return []  # a daemon that does not answer completes nothing
     if opt.complete == "templates":
-        return list(TEMPLATES)
+        from virtlxc.images import template
+
+        return template.names()
     if opt.complete == "commands":
         return commands.names()
     return []

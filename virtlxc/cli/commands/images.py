@@ -42,6 +42,8 @@ def _new(session: Session, args: Args) -> None:
         options.append(("ssh-key", STRING, _public_key(args["ssh-key"])))
     if "password" in args:
         options.append(("password", STRING, _password(args["password"])))
+    if "set" in args:
+        options += [(name, STRING, value) for name, value in settings(args["set"])]
     from virtlxc.cli.making import make
 
     found = make(session, name, template, options)
@@ -57,6 +59,20 @@ def _new(session: Session, args: Args) -> None:
         from virtlxc.cli.terminal import attach
 
         attach(session, found["dom"])
+
+
+def settings(written: str) -> list[tuple[str, str]]:
+    """``a=b,c=d,e`` -> a: b, c: ``d,e``; Failed when it does not begin with a name and ``=``."""
+    found: list[tuple[str, str]] = []
+    for part in written.split(","):
+        name, equals, value = part.partition("=")
+        if equals and name:
+            found.append((name, value))
+        elif found:
+            found[-1] = (found[-1][0], f"{found[-1][1]},{part}")
+        else:
+            raise Failed(f"'{part}' is not NAME=VALUE")
+    return found
 
 
 def _source(template: str, given: str) -> str:
@@ -122,7 +138,7 @@ COMMANDS = rows(
         "new",
         "make a domain: its root file system and its definition",
         word("name", "the name of the new domain"),
-        word("template", "what is put into it: busybox, debian, tarball, copy",
+        word("template", "what is put into it: busybox, debian, tarball, copy or another's",
              complete="templates"),
         text("source", "what a tarball is unpacked from, or the domain to copy"),
         text("network", "the network it is connected to; default if not given", named=True,
@@ -136,6 +152,7 @@ COMMANDS = rows(
         flag("fresh", "debian: fetch it anew, though it was fetched lately"),
         text("password", "root's password; '-' reads it", named=True),
         text("ssh-key", "the file of a public key that may log in as root", named=True),
+        text("set", "options of a template from another package, NAME=VALUE,...", named=True),
         flag("start", "start it"),
         flag("console", "and connect to its console"),
         run=_new,
