@@ -191,13 +191,13 @@ class Instance:
     def cgroups(self) -> list[Path]:
         """Every cgroup, in every hierarchy, that carries the instance's tag."""
         tag = f"lxc-{self.paths.instance}-"
-        return [
-            Path(folder, name)
-            for mount in cgroup_mounts()
-            for folder, names, _ in os.walk(mount)
-            for name in names
-            if name.startswith(tag)
-        ]
+        found = []
+        for mount in cgroup_mounts():
+            for folder, names, _ in os.walk(mount):
+                found += [Path(folder, name) for name in names if name.startswith(tag)]
+                # What is below is the guest's, and may be deeper than a walk goes.
+                names[:] = [name for name in names if not name.startswith("lxc-")]
+        return found
 
     def links(self) -> list[str]:
         """Names of the links in the private network namespace, without lo."""

@@ -31,12 +31,13 @@ def _lines(path: str) -> set[str]:
 
 
 def _cgroups() -> list[str]:
-    return [
-        f"{folder}/{name}"
-        for folder, names, _ in os.walk("/sys/fs/cgroup")
-        for name in names
-        if name.endswith(".libvirt-lxc") or name.startswith("lxc.")
-    ]
+    found = []
+    for folder, names, _ in os.walk("/sys/fs/cgroup"):
+        ours = [name for name in names if name.endswith(".libvirt-lxc") or name.startswith("lxc.")]
+        found += [f"{folder}/{name}" for name in ours]
+        # What is below is the guest's, and may be deeper than a walk goes.
+        names[:] = set(names) - set(ours)
+    return found
 
 
 def _orphans() -> list[str]:

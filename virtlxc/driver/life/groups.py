@@ -16,7 +16,7 @@ from virtlxc.driver import refusals
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.plan.steps import Group
 from virtlxc.runtime.disk import put
-from virtlxc.runtime.ops.cgroups import kill_tree
+from virtlxc.runtime.ops.cgroups import kill_tree, members
 
 FREEZE_SECONDS = 5.0
 
@@ -75,13 +75,11 @@ def frozen(group: Group) -> bool:
 
 def programs(group: Group) -> list[str]:
     """The names of the processes in the group and below, each once, in the order of their pids."""
-    pids: set[int] = set()
-    for folder, _, _ in os.walk(group.mount + group.path):
-        with contextlib.suppress(OSError), open(f"{folder}/cgroup.procs") as text:
-            pids.update(int(line) for line in text)
     names: dict[str, None] = {}
-    for pid in sorted(pids):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as text:
+    for pid in sorted(members(group.mount + group.path)):
+        with contextlib.suppress(OSError), open(
+            f"/proc/{pid}/comm", errors="replace", newline="\n"
+        ) as text:
             names[text.read().rstrip("\n")] = None
     return list(names)
 

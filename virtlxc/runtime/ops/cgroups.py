@@ -15,6 +15,7 @@ from .context import Context, StepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 #: How long a removal waits for processes that are already dying, in seconds.
@@ -57,30 +58,77 @@ def remove_tree(folder: str) -> None:
         return
     except OSError:
         pass
-    for entry in _children(folder):
-        remove_tree(entry)
+    try:
+        _remove_below(folder)
+        _remove(folder)
+    except OSError as error:
+        error.filename = folder
+        raise
+
+
+def _remove_below(folder: str) -> None:
+    for parent, name in below(folder):
+        _remove(name, parent)
+
+
+def _remove(folder: str, parent: int | None = None) -> None:
+    """Remove one cgroup without descendants; waits until no process is in it."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            os.rmdir(folder)
+            os.rmdir(folder, dir_fd=parent)
             return
         except FileNotFoundError:
             return
         except OSError:
             if time.monotonic() > deadline:
                 raise
-            if await_empty(folder, 0.02):
+            if await_empty(folder, 0.02, parent):
                 time.sleep(0.0005)
 
 
-def await_empty(folder: str, seconds: float) -> bool:
+def below(folder: str) -> Iterator[tuple[int, str]]:
+    """Every cgroup below one, deepest first: a descriptor of its parent, and its name.
+
+    A guest may nest them deeper than any path is long, and than Python calls itself.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(folder, flags)
+    except FileNotFoundError:
+        return
+    way: list[str] = []
+    left = [_children(fd)]
+    try:
+        while way or left[-1]:
+            if left[-1]:
+                name = left[-1].pop()
+                try:
+                    at = os.open(name, flags, dir_fd=fd)
+                except FileNotFoundError:
+                    continue  # removed meanwhile
+                way.append(name)
+                left.append(_children(at))
+                os.close(fd)
+                fd = at
+            else:
+                at = os.open("..", flags, dir_fd=fd)
+                os.close(fd)
+                fd = at
+                left.pop()
+                yield fd, way.pop()
+    finally:
+        os.close(fd)
+
+
+def await_empty(folder: str, seconds: float, parent: int | None = None) -> bool:
     """Wait until no process is in a cgroup or below it, or the time is over.
 
     cgroup.events of cgroup2 is pollable; version 1 has nothing of the kind.
     """
     deadline = time.monotonic() + seconds
     try:
-        fd = os.open(folder + "/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(folder + "/cgroup.events", os.O_RDONLY | os.O_CLOEXEC, dir_fd=parent)
     except OSError:
         time.sleep(0.001)
         return False
@@ -93,24 +141,23 @@ def await_empty(folder: str, seconds: float) -> bool:
                 return False
             poll.poll(min(left * 1000, 50))
     except OSError:
-        return not os.path.isdir(folder)
+        return True  # it is gone
     finally:
         os.close(fd)
     return True
 
 
-def _children(folder: str) -> list[str]:
+def _children(folder: int) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
 
 
 def clear(ctx: Context, *, mount: str, path: str) -> None:
     """Remove what the guest of an earlier boot left below this cgroup. For the boot half."""
-    for entry in _children(mount + path):
-        remove_tree(entry)
+    _remove_below(mount + path)
 
 
 def kill(ctx: Context, *, mount: str, path: str) -> None:
@@ -133,20 +180,28 @@ def end_stragglers(folder: str) -> None:
     """Kill by pid what is left in a cgroup2 and below it, and wait until it is gone."""
     deadline = time.monotonic() + _PATIENCE
     while "populated 1" in read_text(f"{folder}/cgroup.events") and time.monotonic() < deadline:
-        for below in (folder, *_descendants(folder)):
-            for pid in read_text(f"{below}/cgroup.procs").split():
-                try:
-                    os.kill(int(pid), signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+        for pid in members(folder):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
         await_empty(folder, 0.02)
 
 
-def _descendants(folder: str) -> list[str]:
-    found = []
-    for child in _children(folder):
-        found += [child, *_descendants(child)]
-    return found
+def members(folder: str) -> Iterator[int]:
+    """The processes in a cgroup2 and below it, those of threaded cgroups left out."""
+    yield from _procs(folder + "/cgroup.procs")
+    for parent, name in below(folder):
+        yield from _procs(name + "/cgroup.procs", parent)
+
+
+def _procs(path: str, parent: int | None = None) -> list[int]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=parent)
+        with open(fd) as text:
+            return [int(line) for line in text]
+    except OSError:
+        return []  # removed meanwhile, or threaded
 
 
 def write(
