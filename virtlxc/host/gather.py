@@ -326,7 +326,7 @@ def _host_root() -> HostRoot:
         if any(point == tree or point.startswith(tree + "/") for tree in _PROGRAM_TREES)
     )
     covered = [*_folders("/", _NO_DATA), *_folders("/var", _NO_DATA_VAR)]
-    with open("/proc/net/unix", errors="surrogateescape") as text:
+    with open("/proc/net/unix", errors="surrogateescape", newline="\n") as text:
         sockets = bound_sockets(text.read())
     return HostRoot(mounts=tuple(mounts), covered=tuple(covered), secrets=(*_secrets(), *sockets))
 
@@ -336,8 +336,8 @@ def bound_sockets(text: str) -> Iterator[str]:
 
     Too large to be searched like /etc; what nobody has bound, nobody answers at.
     """
-    # Num RefCount Protocol Flags Type St Inode Path
-    rows = (line.split(None, 7) for line in text.splitlines()[1:])
+    # Num RefCount Protocol Flags Type St Inode Path; the path may have ends of lines in it.
+    rows = [line.split(None, 7) for line in text.split("\n")[1:] if line.strip()]
     for path in sorted({row[-1] for row in rows if row[-1].startswith(("/usr/", "/opt/"))}):
         try:
             if stat.S_ISSOCK(os.lstat(path).st_mode):

@@ -140,7 +140,7 @@ def _body(reply: Message) -> Any:
 def _process(pid: int, uid: int) -> dict[str, tuple[str, int]]:
     """A process as a subject: its start time and user show that the pid still means it."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
+        with open(f"/proc/{pid}/stat", errors="replace") as file:
             # The name, in parentheses, may have blanks in it; the start time is field 22.
             started = int(file.read().rpartition(")")[2].split()[19])
     except OSError:

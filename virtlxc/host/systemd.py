@@ -141,7 +141,7 @@ def request(unit: str, slice: str, pid: int, description: str) -> Any:
 
 def _is_in(unit: str, pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/cgroup") as file:
+        with open(f"/proc/{pid}/cgroup", errors="replace", newline="\n") as file:
             return any(line.startswith("0::") and f"/{unit}" in line for line in file)
     except OSError:
         return False

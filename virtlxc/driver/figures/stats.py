@@ -162,7 +162,8 @@ def _inside(view: View) -> dict[str, InterfaceStats]:
 
 def _table(path: str) -> list[tuple[str, list[int]]]:
     try:
-        with open(path) as file:
+        # A guest names its links.
+        with open(path, errors="replace", newline="\n") as file:
             rows = [line.partition(":") for line in file.readlines()[2:]]
     except OSError:
         return []  # the container has just ended

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 import struct
 
 from virtlxc.driver import refusals
@@ -53,7 +52,9 @@ def inside(view: View) -> list[InterfaceAddresses]:
     base = f"/proc/{view.run.init.pid}/net"
     found: dict[str, list[Address]] = {name: [] for name in _names(base)}
     for name, address in (*_ipv4(base), *_ipv6(base)):
-        found.setdefault(name, []).append(address)
+        rows = found.setdefault(name, [])
+        if len(rows) < _MOST:
+            rows.append(address)
     macs = {
         guest: card.mac or ""
         for (_, guest), card in zip(view.run.links, view.live.interfaces, strict=False)
@@ -61,7 +62,7 @@ def inside(view: View) -> list[InterfaceAddresses]:
     macs["lo"] = "00:00:00:00:00:00"
     return [
         InterfaceAddresses(name, macs.get(name, ""), tuple(addresses))
-        for name, addresses in found.items()
+        for name, addresses in list(found.items())[:_MOST]
     ]
 
 
@@ -80,12 +81,19 @@ def by_arp(view: View) -> list[InterfaceAddresses]:
     ]
 
 
+# What a guest may have any number of (links, addresses, routes), and as many as the wire carries.
+_MOST = 2048
+_MOST_CHARACTERS = 1 << 20
+
+
 def _lines(path: str) -> list[str]:
+    """The lines of a file of the kernel, in which a guest's names of links may be any bytes."""
     try:
-        with open(path) as file:
-            return file.read().splitlines()
+        with open(path, errors="replace", newline="\n") as file:
+            text = file.read(_MOST_CHARACTERS)
     except OSError:
         return []
+    return text[: text.rfind("\n")].split("\n")
 
 
 def _names(base: str) -> list[str]:
@@ -95,52 +103,56 @@ def _names(base: str) -> list[str]:
 _LEAF = re.compile(r"\|-- (\S+)$")
 
 
+# (network, mask, name of its link, length of its prefix)
+_Route = tuple[int, int, str, int]
+
+
 def _ipv4(base: str) -> list[tuple[str, Address]]:
     """Local addresses come without their interface: the route of their network names it."""
     networks = _routes(base)
-    found = []
+    found: dict[str, Address] = {}
+    names = []
     last = ""
     for line in _lines(f"{base}/fib_trie"):
         if match := _LEAF.search(line):
             last = match.group(1)
-        elif line.strip() == "/32 host LOCAL" and last:
-            address = ipaddress.IPv4Address(last)
-            name, prefix = _owner(address, networks)
-            row = (name, Address(IPV4, last, prefix))
-            if row not in found:
-                found.append(row)
-    return found
+        elif line.strip() == "/32 host LOCAL" and last and last not in found:
+            name, prefix = _owner(ipaddress.IPv4Address(last), networks)
+            found[last] = Address(IPV4, last, prefix)
+            names.append(name)
+            if len(found) == _MOST:
+                break
+    return list(zip(names, found.values(), strict=True))
 
 
-def _routes(base: str) -> list[tuple[str, ipaddress.IPv4Network]]:
-    """(interface, network) of every route without a gateway, the narrowest first."""
+def _routes(base: str) -> list[_Route]:
+    """Every route without a gateway, the narrowest first."""
     found = []
-    for line in _lines(f"{base}/route")[1:]:
-        words = line.split()
+    for line in _lines(f"{base}/route")[1 : _MOST + 1]:
+        words = [word.strip(" ") for word in line.split("\t")]
         if len(words) < 8 or int(words[2], 16):
             continue
         target, mask = (
-            socket.inet_ntoa(struct.pack("=I", int(words[at], 16))) for at in (1, 7)
+            int.from_bytes(struct.pack("=I", int(words[at], 16)), "big") for at in (1, 7)
         )
-        found.append((words[0], ipaddress.IPv4Network(f"{target}/{mask}", strict=False)))
-    return sorted(found, key=lambda row: -row[1].prefixlen)
+        found.append((target & mask, mask, words[0], mask.bit_count()))
+    return sorted(found, key=lambda row: -row[3])
 
 
-def _owner(
-    address: ipaddress.IPv4Address, networks: list[tuple[str, ipaddress.IPv4Network]]
-) -> tuple[str, int]:
+def _owner(address: ipaddress.IPv4Address, networks: list[_Route]) -> tuple[str, int]:
     if address.is_loopback:
         return "lo", 8
-    for name, network in networks:
-        if network.prefixlen and address in network:
-            return name, network.prefixlen
+    number = int(address)
+    for network, mask, name, length in networks:
+        if mask and number & mask == network:
+            return name, length
     return "lo", 32
 
 
 def _ipv6(base: str) -> list[tuple[str, Address]]:
     found = []
-    for line in _lines(f"{base}/if_inet6"):
-        raw, _, prefix, _, _, name = line.split()
+    for line in _lines(f"{base}/if_inet6")[:_MOST]:
+        raw, _, prefix, _, _, name = line.split(maxsplit=5)
         address = str(ipaddress.IPv6Address(bytes.fromhex(raw)))
         found.append((name, Address(IPV6, address, int(prefix, 16))))
     return found

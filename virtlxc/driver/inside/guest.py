@@ -56,8 +56,9 @@ def fs_info(view: View, flags: int) -> list[FsInfo]:
 def _mounts(pid: int) -> Iterator[tuple[str, str, str]]:
     """(mount point, source, type) as the container sees them."""
     try:
-        with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
+        with open(f"/proc/{pid}/mountinfo", errors="replace", newline="\n") as file:
+            # Not splitlines(): a guest's mount point may have any other end of a line in it.
+            lines = file.read().rstrip("\n").split("\n")
     except OSError:
         raise refusals.not_running() from None
     for line in lines:
