@@ -116,13 +116,6 @@ def test_pause_and_resume(lab: Lab, domain: Ref) -> None:
     assert lab.state(domain)[0] == SHUTOFF
 
 
-def test_a_paused_start_runs_nothing_until_resume(lab: Lab, domain: Ref) -> None:
-    lab.start(domain, Start.PAUSED)
-    assert lab.state(domain) == (PAUSED, 11)
-    lab.call("DOMAIN_RESUME", dom=domain)
-    lab.console(domain, b"up as")
-
-
 def test_shutdown_of_busybox_is_clean(lab: Lab, domain: Ref) -> None:
     lab.start(domain)
     lab.console(domain, b"activate this console")

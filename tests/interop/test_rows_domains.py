@@ -210,11 +210,10 @@ def test_start_paused_resume_suspend(shop: Shop, idle: str) -> None:
     count = shop.root / "tmp" / "count"
     shop.on(idle, "createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)")
     assert shop.on(idle, "state()") == [3, 11], "paused, starting up"
-    size = count.stat().st_size if count.exists() else 0
     time.sleep(0.1)
-    assert (count.stat().st_size if count.exists() else 0) == size, "it is frozen"
+    assert not count.exists(), "nothing of it has run"
     shop.on(idle, "resume()")
-    wait_for("the counter", lambda: count.exists() and count.stat().st_size > size)
+    wait_for("the counter", lambda: count.exists() and count.stat().st_size > 0)
     shop.on(idle, "suspend()")
     assert shop.on(idle, "state()") == [3, 1]
     size = count.stat().st_size

@@ -77,11 +77,29 @@ def test_create_is_transient(virsh: Virsh, root: Path) -> None:
     assert virsh("list", "--all", "--name").ok().split() == []
 
 
-def test_start_paused_and_resume(virsh: Virsh, idle: str) -> None:
-    virsh("start", "--paused", idle).ok()
-    assert virsh("domstate", idle).ok().strip() == "paused"
-    virsh("resume", idle).ok()
-    assert virsh("domstate", idle).ok().strip() == "running"
+def test_start_paused_and_resume(virsh: Virsh, root: Path) -> None:
+    """Nothing of init runs before: not even its first act, on its console or on the disk."""
+    first = root / "bin/first"
+    first.write_text("#!/bin/sh\necho first words\ntouch /tmp/first-act\nexec sleep 600\n")
+    first.chmod(0o755)
+    virsh.define("firstling", root, "/bin/first")
+    done = root / "tmp/first-act"
+    log = Path(virsh.instance.paths.domain_log("firstling"))
+    try:
+        virsh("start", "--paused", "firstling").ok()
+        assert virsh("domstate", "--reason", "firstling").ok().strip() == "paused (starting up)"
+        pid = virsh.id_of("firstling")
+        time.sleep(0.2)
+        assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"/bin/sh\0/bin/first\0"
+        assert not done.exists() and "first words" not in log.read_text()
+        virsh("resume", "firstling").ok()
+        assert virsh("domstate", "--reason", "firstling").ok().strip() == "running (unpaused)"
+        wait_for("its first act", done.exists)
+        wait_for("its words", lambda: "first words" in log.read_text())
+    finally:
+        virsh("destroy", "firstling")
+        virsh("undefine", "firstling").ok()
+        done.unlink(missing_ok=True)
 
 
 def test_suspend_freezes(virsh: Virsh, web: str) -> None:

@@ -416,7 +416,7 @@ def mount_view(scene: Scene) -> Iterator[Step]:
 
 
 def freeze(scene: Scene) -> Step:
-    """``start --paused``: init has been executed, and nothing runs until resume."""
+    """``start --paused``: init stands where its program begins; nothing runs until resume."""
     return Step(
         name="pause",
         side="controller",

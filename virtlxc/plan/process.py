@@ -217,6 +217,40 @@ def execute(scene: Scene) -> Iterator[Step]:
     yield _init("execute init", "exec", args, " ".join(argv), "ends with its pid namespace")
 
 
+def watch() -> Step:
+    """The first of the steps of ``start --paused``; a reboot from inside is not paused."""
+    return Step(
+        name="watch init",
+        side="controller",
+        op="trace",
+        args={},
+        text="its program is to stop before the first instruction (ptrace)",
+        kernel="init is killed if its watcher ends",
+    )
+
+
+def await_program() -> Step:
+    return Step(
+        name="await init's program",
+        side="controller",
+        op="trace-await",
+        args={},
+        text="it has been executed, and nothing of it has run",
+        kernel=_PROCESS,
+    )
+
+
+def let_go() -> Step:
+    return Step(
+        name="let init go",
+        side="controller",
+        op="trace-end",
+        args={},
+        text="out of its execution and into the freezer",
+        kernel=_PROCESS,
+    )
+
+
 # What systemd takes for the kernel's command line in a container is the one of its first process.
 # Debian's journald forwards by itself, most others do not.
 _FORWARD = "systemd.journald.forward_to_syslog"

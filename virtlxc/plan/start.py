@@ -75,7 +75,9 @@ def steps(scene: Scene) -> Iterator[Step]:
         yield from _link(scene)
     yield from _inside(scene)
     if scene.options.paused:
+        yield process.await_program()
         yield cgroups.freeze(scene)
+        yield process.let_go()
 
 
 def _once(scene: Scene) -> Iterator[Step]:
@@ -167,4 +169,6 @@ def _inside(scene: Scene) -> Iterator[Step]:
     yield from network.configure(scene)
     yield from process.identity(scene)
     yield from process.rights(scene)
+    if scene.options.paused:
+        yield process.watch()
     yield from process.execute(scene)

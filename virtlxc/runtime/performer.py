@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+#: How long a signal may stop an init that is traced before it is handed on.
+_ATTEND_MS = 20
+
 
 class Boot:
     """What a performer achieved: pids, and the descriptors that the controller is to keep.
@@ -157,16 +160,19 @@ def _context(start: Start, plan: dict[str, Any], report: Socket) -> Context:
 
 
 def _conduct(ctx: Context, steps: list[dict[str, Any]], report: Socket) -> None:
-    Conductor(ctx, steps, lambda channel: _wait(channel, report)).conduct()
+    Conductor(ctx, steps, lambda channel: _wait(ctx, channel, report)).conduct()
 
 
-def _wait(channel: Socket, report: Socket) -> None:
+def _wait(ctx: Context, channel: Socket, report: Socket) -> None:
     """Wait for the stage's or init's socket; give up when the controller is gone."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     poll.register(report, select.POLLRDHUP)
     while True:
-        for fd, event in poll.poll():
+        found = poll.poll(None if ctx.tracee is None else _ATTEND_MS)
+        if ctx.tracee is not None:
+            ctx.tracee.attend()
+        for fd, event in found:
             if fd == channel.fileno():
                 return
             if event:

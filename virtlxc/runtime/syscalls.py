@@ -4,7 +4,8 @@ Every wrapper raises OSError with errno and, where there is one, the path. This 
 nothing of virtlxc and is used by single-threaded processes and, read-only calls, by the daemon.
 
 Sources: the man pages of the calls (man7.org, section 2), linux/mount.h, linux/openat2.h,
-linux/prctl.h, linux/bpf.h; numbers from asm-generic/unistd.h and arch/x86's syscall_64.tbl.
+linux/prctl.h, linux/ptrace.h, linux/bpf.h; numbers from asm-generic/unistd.h and arch/x86's
+syscall_64.tbl.
 """
 
 from __future__ import annotations
@@ -104,6 +105,13 @@ PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
+PTRACE_CONT = 7
+PTRACE_DETACH = 17
+PTRACE_SEIZE = 0x4206
+PTRACE_LISTEN = 0x4208
+PTRACE_O_TRACEEXEC = 0x10
+PTRACE_O_EXITKILL = 0x100000
+
 CLOSE_RANGE_CLOEXEC = 4
 KEYCTL_JOIN_SESSION_KEYRING = 1
 BPF_PROG_LOAD = 5
@@ -159,6 +167,7 @@ _setns = _call("setns", c_int, c_int)
 _prctl = _call("prctl", c_int, c_long, c_long, c_long, c_long)
 _signal = _call("signal", c_int, c_void_p)
 _personality = _call("personality", c_long)
+_ptrace = _call("ptrace", c_long, c_int, c_long, c_long)
 _sethostname = _call("sethostname", c_char_p, c_size_t)
 _syncfs = _call("syncfs", c_int)
 _pivot_root = _call("pivot_root", c_char_p, c_char_p, raw=True)
@@ -376,6 +385,11 @@ def set_signal(number: int, *, ignored: bool) -> None:
 
 def personality(value: int) -> None:
     _checked(_personality(value))
+
+
+def ptrace(request: int, pid: int, data: int = 0) -> None:
+    """ptrace(2) for the requests that return nothing."""
+    _checked(_ptrace(request, pid, 0, data), f"/proc/{pid}")
 
 
 def sethostname(name: str) -> None:

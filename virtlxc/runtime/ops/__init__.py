@@ -24,8 +24,9 @@ for between its introduction and its first step; else the daemon says go.
 
 Rules on steps: those of the daemon come first; no step of the stage follows ``fork-init``; ``exec``
 is the last step of all that belongs to init (steps of the controller may follow: they see a running
-init). ``undo`` may have ``"late": true``: it is left in the journal, for the daemon to perform when
-the controller has left (the cgroup the controller itself is in).
+init, or one that stands at its first instruction if it is traced). ``undo`` may have
+``"late": true``: it is left in the journal, for the daemon to perform when the controller has left
+(the cgroup the controller itself is in).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from . import (
     nics,
     process,
     quotas,
+    tracing,
 )
 
 TYPE_CHECKING = False
@@ -65,6 +67,9 @@ OPS: dict[str, Callable[..., None]] = {
     "title": process.title,
     "fork-stage": process.fork_stage,
     "fork-init": process.fork_init,
+    "trace": tracing.trace,
+    "trace-await": tracing.await_exec,
+    "trace-end": tracing.end,
     "id-map": process.id_map,
     "open-ns": process.open_ns,
     "join-ns": process.join_ns,

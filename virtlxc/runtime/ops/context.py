@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..lean import Socket
+    from .tracing import Tracee
 
 
 class StepError(Exception):
@@ -31,7 +32,7 @@ class Context:
     controller, which no child may hold open. ``enter`` is what a forked child
     calls with its side: it goes on with that side's steps and never comes back. ``phase``: the
     segment being performed. ``again``: the step is one of the boot half, and what it makes is made
-    again at a reboot from inside.
+    again at a reboot from inside. ``tracee``: init, while the controller traces it.
     """
 
     def __init__(self, side: str, plan: dict[str, Any]) -> None:
@@ -54,6 +55,7 @@ class Context:
         self.boot_keys: set[str] = set()
         self.again = False
         self.title: list[str] = []
+        self.tracee: Tracee | None = None
 
     def put(self, key: str, fd: int) -> None:
         """Keep a descriptor for later steps; one of the same name is closed."""
