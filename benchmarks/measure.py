@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import select
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -84,11 +83,6 @@ def watched(*pids: int) -> Iterator[Callable[[], None]]:
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
-
-
-def median_ms(samples: Sequence[float]) -> float:
-    """The median of seconds, as milliseconds."""
-    return statistics.median(samples) * 1000
 
 
 def private_kib(pid: int) -> int:

@@ -13,19 +13,13 @@ class Code:
     """Error numbers of libvirt's ``virErrorNumber`` (libvirt/virterror.h) that we raise."""
 
     INTERNAL_ERROR = 1
-    NO_MEMORY = 2
     NO_SUPPORT = 3
     NO_CONNECT = 5
-    INVALID_CONN = 6
-    INVALID_DOMAIN = 7
     INVALID_ARG = 8
     OPERATION_FAILED = 9
-    OS_TYPE = 16
-    NO_TARGET = 20
     XML_ERROR = 27
     DOM_EXIST = 28
     OPERATION_DENIED = 29
-    INVALID_NETWORK = 36
     SYSTEM_ERROR = 38
     RPC = 39
     NO_DOMAIN = 42
@@ -44,12 +38,11 @@ class Code:
     OPERATION_TIMEOUT = 68
     ARGUMENT_UNSUPPORTED = 74
     OPERATION_ABORTED = 78
+    AUTH_CANCELLED = 79
     NO_DOMAIN_METADATA = 80
     OPERATION_UNSUPPORTED = 84
     RESOURCE_BUSY = 87
-    ACCESS_DENIED = 88
     STORAGE_VOL_EXIST = 90
-    AUTH_CANCELLED = 79
     XML_INVALID_SCHEMA = 92
     AUTH_UNAVAILABLE = 94
     DEVICE_MISSING = 99
@@ -59,22 +52,20 @@ class From:
     """The part of the system an error comes from: libvirt's ``virErrorDomain``."""
 
     NONE = 0
-    CONF = 9
     XML = 5
-    DOM = 6
     RPC = 7
-    NET = 11
+    CONF = 9
     REMOTE = 13
     LXC = 17
+    STORAGE = 18
     NETWORK = 19
     DOMAIN = 20
-    STORAGE = 18
     NODEDEV = 22
     INTERFACE = 26
     SECRET = 30
     NWFILTER = 33
-    CGROUP = 54
     STREAMS = 38
+    CGROUP = 54
     POLKIT = 60
 
 

@@ -7,7 +7,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtlxc.host.cgroup.devices import ANY, MKNOD_ALL, STANDARD, Rule, allows, program
+from virtlxc.host.cgroup.devices import ANY, MKNOD_ALL, STANDARD, Rule, program
 
 _TYPES = {"b": 1, "c": 2}
 _ACCESS = {"m": 1, "r": 2, "w": 4}
@@ -64,6 +64,17 @@ def reachable(code: bytes) -> set[int]:
         if opcode in (0x55, 0x5D):
             todo.append(at + 1 + offset)
     return seen
+
+
+def allows(rules: list[Rule], kind: str, major: int, minor: int, access: str) -> bool:
+    """What the program must decide, in words: one rule allows all of ``access``."""
+    return any(
+        rule.kind in ("a", kind)
+        and rule.major in (ANY, major)
+        and rule.minor in (ANY, minor)
+        and set(access) <= set(rule.access)
+        for rule in rules
+    )
 
 
 numbers = st.one_of(st.just(ANY), st.integers(0, 300), st.integers(0, 0xFFFFF))

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     Run = Callable[[Session, "Args"], None]
     Read = Callable[[Session, "Args"], Any]
     Show = Callable[[Any, "Args", bool], str]
-    Check = Callable[["Args"], None]
 
 FLAG, NUMBER, TEXT, WORD, REST, ALIAS = "flag", "number", "text", "word", "rest", "alias"
 

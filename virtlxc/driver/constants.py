@@ -94,12 +94,6 @@ class Start:
     VALIDATE = 16
 
 
-class Destroy:
-    """``virDomainDestroyFlags``."""
-
-    GRACEFUL = 1
-
-
 class Shutdown:
     """``virDomainShutdownFlagValues``; ``virDomainRebootFlagValues`` has the same numbers."""
 

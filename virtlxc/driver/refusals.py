@@ -61,10 +61,6 @@ def bad_argument(cause: str) -> VirtlxcError:
     return VirtlxcError(f"invalid argument: {cause}", Code.INVALID_ARG)
 
 
-def unsupported(cause: str) -> VirtlxcError:
-    return VirtlxcError(f"this function is not supported: {cause}", Code.NO_SUPPORT)
-
-
 def check_flags(call: str, flags: int, known: int = 0) -> None:
     """Raises INVALID_ARG for bits that ``call`` does not know."""
     unknown = flags & ~known

@@ -46,9 +46,6 @@ class Record:
         names = set(gone)
         return Record(tuple(one for one in self.entries if (one.kind, one.uuid) not in names))
 
-    def knows(self, kind: str, uuid: str) -> bool:
-        return any((one.kind, one.uuid) == (kind, uuid) for one in self.entries)
-
     def below(self, roots: Sequence[str]) -> tuple[Entry, ...]:
         """What came from these files, or from files in these folders."""
         return tuple(

@@ -21,7 +21,6 @@ PREALLOC, REFLINK, VALIDATE = 1, 2, 4
 CREATE_BITS = (("prealloc-metadata", PREALLOC), ("reflink", REFLINK), ("validate", VALIDATE))
 RESIZE_BITS = (("allocate", 1), ("delta", 2), ("shrink", 4))
 WITH_SNAPSHOTS = 2
-SPARSE = 1
 ALGORITHMS = (
     "zero", "nnsa", "dod", "bsi", "gutmann", "schneier", "pfitzner7", "pfitzner33", "random",
     "trim",

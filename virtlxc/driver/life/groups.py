@@ -68,11 +68,6 @@ def _wait_frozen(folder: str, on: bool) -> bool:
         os.close(fd)
 
 
-def frozen(group: Group) -> bool:
-    """Whether the group is frozen now."""
-    return "frozen 1" in (read(group, "cgroup.events") or "")
-
-
 def programs(group: Group) -> list[str]:
     """The names of the processes in the group and below, each once, in the order of their pids."""
     names: dict[str, None] = {}

@@ -139,14 +139,3 @@ def _allow_if(tests: list[_Insn]) -> list[_Insn]:
         insn._replace(offset=len(block) - index - 1) if insn.opcode in _JUMPS else insn
         for index, insn in enumerate(block)
     ]
-
-
-def allows(rules: Iterable[Rule], kind: str, major: int, minor: int, access: str) -> bool:
-    """What :func:`program` decides, in words: one rule must allow all of ``access``."""
-    return any(
-        rule.kind in ("a", kind)
-        and rule.major in (ANY, major)
-        and rule.minor in (ANY, minor)
-        and set(access) <= set(rule.access)
-        for rule in rules
-    )
