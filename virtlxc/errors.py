@@ -10,11 +10,12 @@ from __future__ import annotations
 
 
 class Code:
-    """Error numbers of libvirt's ``virErrorNumber`` (libvirt/virterror.h) that we raise."""
+    """Error numbers of libvirt's ``virErrorNumber`` (libvirt/virterror.h) that we use."""
 
     INTERNAL_ERROR = 1
     NO_SUPPORT = 3
     NO_CONNECT = 5
+    INVALID_CONN = 6
     INVALID_ARG = 8
     OPERATION_FAILED = 9
     XML_ERROR = 27

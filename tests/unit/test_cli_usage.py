@@ -88,6 +88,8 @@ def test_misuse_of_options(words: list[str], message: str) -> None:
         (["list", "extra"], "error: unexpected data 'extra'\n"),
         (["echo 'open; list"], ""),
         (['echo "open'], 'error: missing "\n'),
+        (["guests-stop --timeout soon"], "error: Numeric value 'soon' for <timeout> option is "
+                                         "malformed or out of range\n"),
         (["list; zzzzzz"], "error: unknown command: 'zzzzzz'\n"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from virtlxc.cli.failures import Failed
 from virtlxc.cli.holdings import KINDS, Holdings
 from virtlxc.cli.importing import MEMORY, only_new
 from virtlxc.cli.session import Session
-from virtlxc.errors import VirtlxcError
+from virtlxc.errors import Code, VirtlxcError
 from virtlxc.inventory import changes as planning
 from virtlxc.inventory import losses
 from virtlxc.inventory.changes import DEFINE, REDEFINE, Change, Present
@@ -114,7 +114,7 @@ def _chosen(side: Session, names: Sequence[str], where: str) -> list[Present]:
             found += [one for one in Holdings(side).every(kind) if not names or one.name in wanted]
         except Failed as failed:
             # A driver may have no networks, or no pools.
-            if kind == "domain" or failed.code not in (3, 5):
+            if kind == "domain" or failed.code not in (Code.NO_SUPPORT, Code.NO_CONNECT):
                 raise
     missing = wanted - {one.name for one in found}
     if missing:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from virtlxc.errors import Code
+
 
 class Failed(Exception):
     """A command did not do its work; ``lines`` say what, then why.
@@ -13,6 +15,11 @@ class Failed(Exception):
         super().__init__(*lines)
         self.lines = lines
         self.code = code
+
+    @property
+    def lacks_call(self) -> bool:
+        """Whether the daemon has no such call, as libvirt's has none of ours."""
+        return self.code in (Code.NO_SUPPORT, Code.RPC)
 
 
 class UsageError(Failed):

@@ -12,9 +12,9 @@ from typing import Any
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.lookup import uuid_bytes, uuid_text
 from virtlxc.cli.session import Session
+from virtlxc.errors import Code
 from virtlxc.inventory.changes import KEEP, Change, Present
 
-NO_SUPPORT, INVALID_ARG, RPC = 3, 8, 39
 # So many go into one call: a packet has 32 MiB, and progress is to be seen.
 TOGETHER = 100
 # libvirt's bits of lists of domains; the other kinds number theirs another way.
@@ -109,7 +109,7 @@ class Holdings:
                 yield from self._kept_domains(refs)
                 return
             except Failed as failed:
-                if failed.code not in (NO_SUPPORT, RPC):
+                if not failed.lacks_call:
                     raise
         row = KINDS[kind]
         on = {ref[1] for ref in self._list(kind, row.persistent | row.autostart)} if refs else set()
@@ -125,7 +125,7 @@ class Holdings:
         try:
             xml: str = self.session.call(call, flags=row.inactive_xml, **fields)["xml"]
         except Failed as failed:
-            if failed.code != INVALID_ARG:
+            if failed.code != Code.INVALID_ARG:
                 raise
             # A driver whose definitions are what runs does not know the flags.
             xml = self.session.call(call, flags=0, **fields)["xml"]
@@ -165,7 +165,7 @@ class Holdings:
         try:
             found = self.session.own("DEFINE_MANY", xmls=xmls, flags=STOP if stop else 0)
         except Failed as failed:
-            if failed.code not in (NO_SUPPORT, RPC):
+            if not failed.lacks_call:
                 raise
             return [self._one(one) for one in changes]
         return [

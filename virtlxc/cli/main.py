@@ -9,7 +9,7 @@ from virtlxc.cli import commands, grammar
 from virtlxc.cli.failures import Exit, Failed, UsageError
 from virtlxc.cli.options import read
 from virtlxc.cli.session import Session
-from virtlxc.errors import VirtlxcError
+from virtlxc.errors import Code, VirtlxcError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Work = list[tuple[Command, Args]]
 
-# Errors of the transport, after which a connection is of no more use (libvirt's numbers).
-BROKEN = (5, 6, 39)
+# Errors of the transport, after which a connection is of no more use.
+BROKEN = (Code.NO_CONNECT, Code.INVALID_CONN, Code.RPC)
 
 
 def main(words: Sequence[str] | None = None) -> int:

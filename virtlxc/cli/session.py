@@ -9,7 +9,7 @@ import os
 import sys
 
 from virtlxc.cli.failures import Failed
-from virtlxc.errors import VirtlxcError, visible
+from virtlxc.errors import Code, VirtlxcError, visible
 from virtlxc.paths import Paths
 
 TYPE_CHECKING = False
@@ -26,7 +26,6 @@ NetworkRef = tuple[str, bytes]
 
 # What connect(2) says when nobody listens.
 ENOENT, ECONNREFUSED = 2, 111
-NO_SUPPORT = 3
 # What a message may have beside printable characters: errors about XML show a part of it.
 _LAYOUT = "\n\t"
 # What virtlxc connects to by itself; libvirt's library does the rest.
@@ -125,7 +124,7 @@ class Session:
         try:
             return self.connection.call(name, **fields)
         except VirtlxcError as error:
-            if error.code == NO_SUPPORT:
+            if error.code == Code.NO_SUPPORT:
                 return None
             raise _failed("", error) from error
 

@@ -8,13 +8,12 @@ from time import monotonic
 
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.session import Ref, Session
-from virtlxc.errors import VirtlxcError
+from virtlxc.errors import Code, VirtlxcError
 
 TIMEOUT_S = 60
 LIFECYCLE = 0
 STOPPED = 5
 SHUTOFF, CRASHED = 5, 6
-NO_DOMAIN = 42
 LOOK_S = 1.0
 MOST_NAMED = 8
 
@@ -85,7 +84,7 @@ def _runs(session: Session, ref: Ref) -> bool:
     try:
         found = session.connection.call("DOMAIN_GET_STATE", dom=ref)
     except VirtlxcError as error:
-        if error.code == NO_DOMAIN:
+        if error.code == Code.NO_DOMAIN:
             return False  # a transient domain vanishes with its end
         raise
     return found["state"] not in (SHUTOFF, CRASHED)

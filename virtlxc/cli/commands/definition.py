@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 DOMAIN = word("domain", "name, id or UUID", complete="domains")
 VALIDATE = 1
-NO_SUPPORT, RPC = 3, 39
 # libvirt's virDomainUndefineFlagsValues.
 UNDEFINE_FLAGS = (
     ("managed-save", 1), ("snapshots-metadata", 2), ("nvram", 4), ("keep-nvram", 8),
@@ -47,7 +46,7 @@ def define(session: Session, xml: str, flags: int, failed: str) -> tuple[str, li
         found = session.own("DEFINE", failed=failed, xml=xml, flags=flags)
         return found["dom"][0], list(found["warnings"])
     except Failed as error:
-        if error.code not in (NO_SUPPORT, RPC):
+        if not error.lacks_call:
             raise
     found = session.call("DOMAIN_DEFINE_XML_FLAGS", failed=failed, xml=xml, flags=flags)
     return found["dom"][0], []

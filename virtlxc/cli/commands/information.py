@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DOMAIN = word("domain", "name, id or UUID", complete="domains")
 ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
-NO_SUPPORT = 3
 #: Reasons after which a person wants to know more.
 ENDED_BADLY = ("crashed", "failed")
 UINT_MAX = (1 << 32) - 1

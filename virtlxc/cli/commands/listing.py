@@ -6,6 +6,7 @@ from virtlxc.cli.commands import states
 from virtlxc.cli.grammar import Command, flag, rows
 from virtlxc.cli.lookup import uuid_text
 from virtlxc.cli.table import table
+from virtlxc.errors import Code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ FILTERS = (
 SHUTOFF = 5
 STATE_STATISTICS = 1
 TITLE = 1
-NO_DOMAIN_METADATA = 80
 
 
 def _read(session: Session, args: Args) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ def title_of(session: Session, ref: Ref) -> str:
     try:
         found = session.call("DOMAIN_GET_METADATA", dom=ref, type=TITLE)
     except Failed as failed:
-        if failed.code == NO_DOMAIN_METADATA:
+        if failed.code == Code.NO_DOMAIN_METADATA:
             return ""
         raise
     text: str = found["metadata"]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.session import NetworkRef, Session
 
 VALIDATE = 1
-NO_SUPPORT, RPC = 3, 39
 PROTOCOLS = {0: "ipv4", 1: "ipv6"}
 
 
@@ -94,7 +93,7 @@ def _start(session: Session, args: Args) -> None:
     try:
         warnings = session.own("NETWORK_START", failed=failed, net=ref)["warnings"]
     except Failed as error:
-        if error.code not in (NO_SUPPORT, RPC):
+        if not error.lacks_call:
             raise
         session.call("NETWORK_CREATE", failed=failed, net=ref)
     session.remark(f"Network {name} started\n")

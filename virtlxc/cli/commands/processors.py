@@ -6,6 +6,7 @@ from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, number, rows, word
 from virtlxc.cli.lookup import domain
 from virtlxc.cli.params import STRING_OKAY, shown, values
+from virtlxc.errors import Code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ NANO = 1_000_000_000
 TIMES = ("cpu_time", "vcpu_time", "user_time", "system_time")
 LIVE, CONFIG, MAXIMUM, GUEST = 1, 2, 4, 8
 INACTIVE_XML = 2
-NO_SUPPORT, INVALID_ARG = 3, 8
 COUNTS = (
     ("maximum", "config", CONFIG | MAXIMUM),
     ("maximum", "live", LIVE | MAXIMUM),
@@ -129,7 +129,7 @@ def _count(session: Session, ref: Ref, flags: int) -> int:
         number_: int = session.call("DOMAIN_GET_VCPUS_FLAGS", dom=ref, flags=flags)["num"]
         return number_
     except Failed as failed:
-        if failed.code not in (NO_SUPPORT, INVALID_ARG):
+        if failed.code not in (Code.NO_SUPPORT, Code.INVALID_ARG):
             raise
     if flags & GUEST:
         raise Failed("Failed to retrieve vCPU count from the guest")

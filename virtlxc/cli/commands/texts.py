@@ -5,6 +5,7 @@ from __future__ import annotations
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, rest, rows, text, word
 from virtlxc.cli.lookup import domain
+from virtlxc.errors import Code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ DOMAIN = word("domain", "name, id or UUID", complete="domains")
 AFFECT = (("live", 1), ("config", 2))
 EXCLUDES = (("current", "live"), ("current", "config"))
 DESCRIPTION, TITLE, ELEMENT = 0, 1, 2
-NO_DOMAIN_METADATA = 80
 SECURE_XML, INACTIVE_XML = 1, 2
 VALIDATE = 1
 
@@ -58,7 +58,7 @@ def _metadata(session: Session, ref: Ref, kind: int, flags: int) -> str:
     try:
         text: str = session.call("DOMAIN_GET_METADATA", dom=ref, type=kind, flags=flags)["metadata"]
     except Failed as failed:
-        if failed.code == NO_DOMAIN_METADATA:
+        if failed.code == Code.NO_DOMAIN_METADATA:
             return ""
         raise
     return text
@@ -87,7 +87,7 @@ def _change_metadata(session: Session, args: Args) -> None:
         try:
             return get()
         except Failed as failed:
-            if failed.code == NO_DOMAIN_METADATA:
+            if failed.code == Code.NO_DOMAIN_METADATA:
                 return "\n"
             raise
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, number, rows, text
+from virtlxc.errors import Code, VirtlxcError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from virtlxc.host.services.texts import File
 
 # What a connection says that was never made, or broke before there was an answer.
-_NOBODY = (5, 6, 38, 39)
+_NOBODY = (Code.NO_CONNECT, Code.SYSTEM_ERROR, Code.RPC)
 
 
 def _files(session: Session, args: Args) -> tuple[str, str, tuple[File, ...]]:
@@ -70,10 +71,9 @@ def _guests_start(session: Session, args: Args) -> None:
 
 
 def _guests_stop(session: Session, args: Args) -> None:
-    from virtlxc.errors import VirtlxcError
     from virtlxc.rpc.client import Connection
 
-    seconds = int(args.get("timeout") or 0)
+    seconds = args.integer("timeout", least=0) or 0
     try:
         connection = Connection(session.address, False)
         try:
