@@ -28,6 +28,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "lxc": ("lxc",),
     "clients": ("libvirt-clients", "libsys-virt-perl", "python3-libvirt"),
     "virtinst": ("virtinst", "libosinfo-bin", "osinfo-db"),
+    "virt-manager": (
+        "virt-manager", "xvfb", "xdotool", "adwaita-icon-theme", "fonts-dejavu-core", "usb.ids",
+        "pci.ids",
+    ),
     "tck": (
         "libsys-virt-perl", "libaccessors-perl", "libfile-slurp-perl", "libio-interface-perl",
         "libio-string-perl", "libnet-openssh-perl", "libnetaddr-ip-perl", "libtest-exception-perl",
