@@ -1,4 +1,4 @@
-"""virt-manager itself, on a screen that nobody sees: what it lists, follows, and types for a user."""
+"""virt-manager itself, on a screen that nobody sees: what it lists and follows, what is typed."""
 
 from __future__ import annotations
 
