@@ -12,6 +12,8 @@ modprobe loop &&
     mkfs.ext4 -q -E lazy_itable_init=1,nodiscard /run/disk &&
     mount -o loop /run/disk /tmp &&
     chmod 1777 /tmp || exit 1
+# Devices that tests lend to containers.
+modprobe -a tun || :
 mkdir -p /run/cached
 mount -t 9p -o trans=virtio,version=9p2000.L,cache=loose,msize=512000,access=any cached /run/cached
 for folder; do
