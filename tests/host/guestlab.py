@@ -37,10 +37,17 @@ DOMAIN = """<domain type='lxc'>
   </devices>
 </domain>
 """
-IDMAP = (
-    f"<idmap><uid start='0' target='{FIRST_ID}' count='65536'/>"
-    f"<gid start='0' target='{FIRST_ID}' count='65536'/></idmap>"
-)
+
+
+def idmap(first: int) -> str:
+    """An ``<idmap>`` to the 64 Ki ids from ``first`` on."""
+    return (
+        f"<idmap><uid start='0' target='{first}' count='65536'/>"
+        f"<gid start='0' target='{first}' count='65536'/></idmap>"
+    )
+
+
+IDMAP = idmap(FIRST_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +149,12 @@ def guest(
     root: Path | None = None,
     devices: str = "",
     features: str = "",
+    first_id: int = FIRST_ID,
 ) -> Guest:
-    """Defines a guest with a root file system of its own, or with ``root``."""
+    """Defines a guest with a root file system of its own, or with ``root``.
+
+    Those with one ``first_id`` share an account of the kernel.
+    """
     if root is None:
         root = instance.memory_folder(f"{name}-root")
         distributions.unpack(of, instance.seen(root))
@@ -155,7 +166,7 @@ def guest(
             memory=memory,
             nesting=" nesting='yes'" if nesting else "",
             extra=extra,
-            idmap=IDMAP if userns else "",
+            idmap=idmap(first_id) if userns else "",
             features=features + ("" if network else "<privnet/>"),
             root=root,
             devices=devices + (card if network else ""),

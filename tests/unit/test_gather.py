@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.unit.plan_scenes import domain
 from virtlxc.host import gather, inits
 from virtlxc.host.facts import Init, Network
 from virtlxc.host.gather import Surroundings, start_facts
-from virtlxc.model import Domain, Filesystem, Interface, Os, Share
+from virtlxc.model import Domain, Filesystem, IdMap, IdRange, Interface, Os, Share
 
 
 @pytest.fixture
@@ -194,3 +195,11 @@ def test_secrets_of_the_host_are_what_others_may_not_read() -> None:
         mode = Path(path).lstat().st_mode
         assert mode & 0o005 != 0o005 or stat.S_ISSOCK(mode) or stat.S_ISFIFO(mode), path
         assert not any(path.startswith(other + "/") for other in found), "the folder stands for it"
+
+
+@pytest.mark.parametrize(("target", "name"), [(0, "root"), (3 << 20, "")])
+def test_the_account_behind_the_containers_root(root: Path, target: int, name: str) -> None:
+    rows = (IdRange(start=0, target=target, count=1),)
+    mapped = replace(_domain(root), idmap=IdMap(uids=rows, gids=rows))
+    assert start_facts(mapped).root_account == name
+    assert start_facts(_domain(root)).root_account == ""

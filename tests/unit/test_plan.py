@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -146,6 +147,14 @@ def test_a_shifted_source_is_bound_and_an_unshifted_one_translated() -> None:
         step.args["key"] for step in _steps(plan(FULL), "mount-attr") if step.args.get("idmap")
     }
     assert translated == {"root"}
+
+
+def test_an_account_of_the_host_owns_no_container() -> None:
+    (fork,) = _steps(plan(FULL), "fork-stage")
+    assert fork.args["owner"] == 1000000
+    (fork,) = _steps(plan(FULL, start=replace(START, root_account="alice")), "fork-stage")
+    assert "owner" not in fork.args
+    assert "the host's root, as 1000000 is the host's account alice" in fork.text
 
 
 @pytest.mark.parametrize(

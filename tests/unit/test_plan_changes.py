@@ -10,7 +10,7 @@ from tests.unit.plan_scenes import BRIDGED, HOSTS, ROOT, SHIFTED, START, domain,
 from virtlxc.host.facts import Source, StartFacts
 from virtlxc.model import Bandwidth, Disk, Domain, Filesystem, Hostdev, Interface, Ip, Rate, Route
 from virtlxc.plan import start
-from virtlxc.plan.changes import AtStartOnly, Change, difference
+from virtlxc.plan.changes import AtStartOnly, Change, difference, understood
 from virtlxc.plan.scene import Scene
 
 INIT = (4711, 99)
@@ -151,3 +151,12 @@ def test_what_only_a_start_can_do_is_said() -> None:
     with pytest.raises(AtStartOnly) as raised:
         change(base(), base(memory=131072))
     assert raised.value.step.op == "cgroup-write"
+
+
+def test_a_controller_of_an_earlier_version_is_told_only_what_it_knows() -> None:
+    boot = change(base(idmap=SHIFTED), base(idmap=SHIFTED, filesystems=(ROOT, DATA))).boot
+    (fork,) = (step for step in boot if step.op == "fork-stage")
+    assert fork.args["owner"] == 1000000
+    (fork,) = (step for step in understood(boot, ["amend"]) if step.op == "fork-stage")
+    assert "owner" not in fork.args
+    assert understood(boot, ["amend", "owner"]) == boot

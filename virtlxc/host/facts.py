@@ -102,7 +102,7 @@ class HostFacts:
     ``idmapped`` says for each type of file system that was tried whether it takes idmapped mounts.
     ``capabilities`` are our own, ``programs`` maps the names of outside programs to their paths.
     ``memory_kib`` is all memory; ``user_namespaces`` how many may exist, 0 for none;
-    ``inotify_instances`` how many all containers may have together, 0 when it is not known.
+    ``inotify_instances`` how many one user may have, 0 when it is not known.
     """
 
     source: str = "made"
@@ -234,7 +234,8 @@ class StartFacts:
     name. ``usb`` has the device nodes that were found for each USB device that is asked for, by
     :attr:`virtlxc.model.Hostdev.usb_name`. ``loops`` are the numbers of the loop devices that a
     running domain has already, by their tag. ``lxcfs`` are the files that stand for those of
-    /proc.
+    /proc. ``root_account`` is the account in /etc/passwd that the container's root is, by its
+    ``<idmap>``; '' for none.
     """
 
     sources: tuple[Source, ...] = ()
@@ -250,6 +251,7 @@ class StartFacts:
     usb: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     loops: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     lxcfs: tuple[str, ...] = ()
+    root_account: str = ""
 
     def source(self, path: str) -> Source:
         """What is at ``path``; a path that was not looked at counts as missing."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from virtlxc.host import blockdevices, inits, links, lxcfs, usb
 from virtlxc.host.facts import HostRoot, Init, Network, Nic, Shared, Source, StartFacts
 from virtlxc.host.hierarchies import unescape
+from virtlxc.host.security import idmap
 from virtlxc.model import Domain, Filesystem, Share
 from virtlxc.model.container import RAM
 from virtlxc.runtime import syscalls
@@ -74,7 +75,25 @@ def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFact
         nics=_nics(domain),
         usb=_usb(domain),
         lxcfs=lxcfs.files(),
+        root_account=_root_account(domain),
     )
+
+
+def _root_account(domain: Domain) -> str:
+    """The host's account behind the container's root.
+
+    From the file alone: a start waits for no directory service, and systemd's would name the
+    container itself.
+    """
+    lines = domain.idmap.uids if domain.idmap else ()
+    root = idmap.to_host([idmap.Range(line.start, line.target, line.count) for line in lines], 0)
+    if root is None:
+        return ""
+    with contextlib.suppress(OSError), open("/etc/passwd", errors="replace") as file:
+        for name, _, uid, *_ in (line.split(":") for line in file if line.count(":") > 2):
+            if uid == str(root):
+                return name
+    return ""
 
 
 def loops() -> dict[str, tuple[int, int]]:

@@ -133,18 +133,18 @@ def _namespaces(host: HostFacts) -> Iterator[Row]:
             yield Row(f"{kind} namespaces", grade, "none allowed", mend)
 
 
-# Containers' ids are their own, but the kernel also counts for who made their namespaces.
-_INOTIFY_ENOUGH, _INOTIFY_OF_A_GUEST = 1024, 8
+# Each user namespace counts for itself; what has none counts for root, with the host's services.
+_INOTIFY_ENOUGH, _INOTIFY_OF_A_GUEST = 64, 8
 
 
 def _inotify(host: HostFacts) -> Iterator[Row]:
     count = host.inotify_instances
+    text = f"{count} for each container with an <idmap>, as many for all others together"
     if count >= _INOTIFY_ENOUGH:
-        yield Row("inotify instances", PASS, f"{count} for all containers together")
+        yield Row("inotify instances", PASS, text)
     elif count:
-        guests = count // _INOTIFY_OF_A_GUEST
-        text = f"{count} for all containers together: enough for some {guests} with systemd"
-        mend = "sysctl fs.inotify.max_user_instances=8192, and in /etc/sysctl.d for the next boot"
+        text += f": a guest with systemd takes some {_INOTIFY_OF_A_GUEST}"
+        mend = "sysctl fs.inotify.max_user_instances=128, and in /etc/sysctl.d for the next boot"
         yield Row("inotify instances", WARN, text, mend)
 
 

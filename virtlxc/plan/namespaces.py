@@ -62,13 +62,34 @@ def at_birth(scene: Scene) -> list[str]:
     return [*(["user"] if scene.userns else []), "pid", *_own_kinds(scene)]
 
 
+def owner(scene: Scene) -> dict[str, int]:
+    """Whose the user namespace is, as an argument: the kernel's limits for each user bind that one.
+
+    The container's own root, so that each container counts apart; but never a person of the host,
+    who would have every right in it.
+    """
+    own = scene.userns and scene.root_uid and not scene.start.root_account
+    return {"owner": scene.root_uid} if own else {}
+
+
+def owner_text(scene: Scene) -> str:
+    """The same for people; empty without a user namespace."""
+    if not scene.userns:
+        return ""
+    if owner(scene):
+        return f"; limits for each user count for host id {scene.root_uid}"
+    who = scene.start.root_account
+    why = f", as {scene.root_uid} is the host's account {who}" if who else ""
+    return f"; limits for each user count for the host's root{why}"
+
+
 def make_user(scene: Scene) -> Step:
     return Step(
         name="make a user namespace",
         side="stage",
         op="unshare",
-        args={"flags": ["user"]},
-        text="behind the joining, before all others, so that it owns them",
+        args={"flags": ["user"], **owner(scene)},
+        text=f"behind the joining, before all others, so that it owns them{owner_text(scene)}",
         boot=True,
         kernel=_ENDS,
     )

@@ -77,9 +77,14 @@ def stage(scene: Scene) -> Step:
         name="fork the stage",
         side="controller",
         op="fork-stage",
-        args={"namespaces": kinds, "cgroup": scene.guest_group.to_json()},
+        args={
+            "namespaces": kinds,
+            "cgroup": scene.guest_group.to_json(),
+            **(namespaces.owner(scene) if "user" in kinds else {}),
+        },
         text="the process that becomes init, born in the container's group"
-        + (f", with namespaces of its own: {', '.join(kinds)}" if kinds else ""),
+        + (f", with namespaces of its own: {', '.join(kinds)}" if kinds else "")
+        + (namespaces.owner_text(scene) if "user" in kinds else ""),
         boot=True,
         # No undo: a kill would also be part of a reboot, and the kernel kills whatever is cloned
         # into a group that was killed once.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .controller import Controller
 
-FEATURES = ("console", "resize", "intent", "kill", "subscribe", "amend")
+FEATURES = ("console", "resize", "intent", "kill", "subscribe", "amend", "owner")
 _MAX_CLIENTS = 64
 #: An amended boot half may be long; nobody but root can connect.
 _MAX_REQUEST = 1 << 20

@@ -34,7 +34,7 @@ from virtlxc.driver.processes import alive, open_pidfd
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.facts import Network, Nic, StartFacts
 from virtlxc.plan import checks, network, start
-from virtlxc.plan.changes import AtStartOnly, Change, boot_half, difference
+from virtlxc.plan.changes import AtStartOnly, Change, boot_half, difference, understood
 from virtlxc.plan.scene import Scene, StartOptions
 from virtlxc.plan.steps import Step
 from virtlxc.runtime import protocol
@@ -262,17 +262,21 @@ def _again(core: Core, view: View, wanted: list[dict[str, Any]]) -> bool:
 def _amend(core: Core, view: View, boot: Sequence[Step]) -> None:
     """Tells the controller what its next boots perform; it must be the boot that we know."""
     assert view.run is not None
-    packed = zlib.compress(json.dumps([step.to_json() for step in boot]).encode(), 6)
-    text = base64.b64encode(packed).decode()
     try:
         with controllers.connect(core.paths.domain_run(view.uuid)) as sock:
-            status = controllers.call(sock, "AMEND", boot=text)
+            performed = understood(boot, controllers.hello(sock).get("features", ()))
+            status = controllers.call(sock, "AMEND", boot=_packed(performed))
     except controllers.ControllerGone as error:
         raise VirtlxcError(f"tell its controller: {error}") from None
     init = status.get("init") or {}
     now = Process(pid=init.get("pid", 0), starttime=init.get("starttime", 0))
     if now != view.run.init or status.get("state") != "running":
         raise VirtlxcError("it reboots at this moment (try again)", Code.OPERATION_INVALID)
+
+
+def _packed(boot: Sequence[Step]) -> str:
+    packed = zlib.compress(json.dumps([step.to_json() for step in boot]).encode(), 6)
+    return base64.b64encode(packed).decode()
 
 
 def _amend_back(core: Core, view: View, todo: Change) -> None:

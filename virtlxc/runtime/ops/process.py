@@ -65,13 +65,18 @@ def title(ctx: Context, *, text: str) -> None:
 
 
 def fork_stage(
-    ctx: Context, *, namespaces: list[str] | None = None, cgroup: dict[str, str] | None = None
+    ctx: Context,
+    *,
+    namespaces: list[str] | None = None,
+    cgroup: dict[str, str] | None = None,
+    owner: int = 0,
 ) -> None:
     """Controller: fork the stage of this boot.
 
     In one clone it gets its own ``namespaces`` (user, pid, mnt, uts, ipc, net; user owns the
     others) and is born in ``cgroup`` {mount, path}, of cgroup2. With "pid" it is the first process
-    of its pid namespace already, and ``fork-init`` only makes it init.
+    of its pid namespace already, and ``fork-init`` only makes it init. ``owner``: the uid that the
+    user namespace belongs to, see ``_act_as``.
     """
     flags = 0
     for kind in namespaces or ():
@@ -82,7 +87,7 @@ def fork_stage(
         path = cgroup["mount"] + cgroup["path"]
         into = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     # The controller, for whom this process acts, is to be the parent.
-    pid = syscalls.clone(flags | syscalls.CLONE_PARENT, into)
+    pid = _clone(flags | syscalls.CLONE_PARENT, into, owner)
     if pid == 0:
         ours.close()
         if into is not None:
@@ -97,6 +102,34 @@ def fork_stage(
         os.close(into)
     ctx.channel = ours
     ctx.pids["stage"] = pid
+
+
+def _clone(flags: int, into: int | None, owner: int) -> int:
+    """Clone, with a user namespace that is ``owner``'s; afterwards we are who we were."""
+    if not owner:
+        return syscalls.clone(flags, into)
+    pid = -1
+    _act_as(owner)
+    try:
+        pid = syscalls.clone(flags, into)
+    finally:
+        if pid != 0:
+            os.setresuid(-1, 0, -1)
+            die_with_parent()
+    return pid
+
+
+def _act_as(owner: int) -> None:
+    """Take on an effective uid, and keep every right.
+
+    A user namespace belongs to the effective uid of who makes it, and the kernel counts what its
+    processes have (inotify instances, namespaces, ...) for that one as well: for root, that would
+    be all containers together (user_namespaces(7); create_user_ns and inc_ucount in the kernel).
+    The real uid stays root's, else RLIMIT_NPROC of the maker would bind the whole namespace.
+    """
+    rights = syscalls.permitted_capabilities()
+    os.setresuid(-1, owner, -1)
+    syscalls.set_capabilities(rights)
 
 
 def fork_init(ctx: Context) -> None:
@@ -156,11 +189,16 @@ def _namespace(kind: str) -> int:
     return syscalls.NAMESPACES[kind]
 
 
-def unshare(ctx: Context, *, flags: list[str]) -> None:
-    """Stage: unshare any of user, mnt, uts, ipc, net, cgroup, pid (in one call)."""
+def unshare(ctx: Context, *, flags: list[str], owner: int = 0) -> None:
+    """Stage: unshare any of user, mnt, uts, ipc, net, cgroup, pid (in one call).
+
+    ``owner``: the uid that a user namespace belongs to; effective until ``become-root``.
+    """
     mask = 0
     for kind in flags:
         mask |= _namespace(kind)
+    if owner:
+        _act_as(owner)
     syscalls.unshare(mask)
     if mask & syscalls.CLONE_NEWUSER:
         die_with_parent()
