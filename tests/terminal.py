@@ -52,6 +52,11 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
+    def echoes(self) -> bool:
+        """Whether what is typed is shown."""
+        local_modes: int = termios.tcgetattr(self.master)[3]
+        return bool(local_modes & termios.ECHO)
+
     def end(self, timeout: float = 15) -> int:
         """Wait for the end; the exit status."""
         end = time.monotonic() + timeout

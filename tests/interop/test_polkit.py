@@ -14,7 +14,9 @@ from tests import peers
 from tests.harness import CHECKOUT, Instance, wait_for
 from tests.interop.conftest import tell_of_calls
 from tests.interop.virsh import DOMAIN
-from tests.namespaces import Result
+from tests.namespaces import Result, plain_environment
+from tests.terminal import Terminal
+from virtlxc.images import passwords
 from virtlxc.rpc.admission import WAITING_MAX
 
 pytestmark = pytest.mark.interop
@@ -37,9 +39,16 @@ cat "$root/group" >>/etc/group
 mkdir -p /etc/polkit-1/rules.d
 chmod 755 /etc/polkit-1/rules.d
 cp "$root/rules" /etc/polkit-1/rules.d/10-test.rules
+# Who asks for a password has it checked by a program that is root.
+cat "$root/shadow" >>/etc/shadow
+cp "$root/pam" /etc/pam.d/polkit-1
+cp /usr/lib/polkit-1/polkit-agent-helper-1 /mnt/helper
+chmod 4755 /mnt/helper
+mount --bind /mnt/helper /usr/lib/polkit-1/polkit-agent-helper-1
 """
 TAKE_DOWN = """
-umount /usr/share/polkit-1/actions /run && umount -l /etc /usr /mnt
+umount /usr/lib/polkit-1/polkit-agent-helper-1 /usr/share/polkit-1/actions /run &&
+umount -l /etc /usr /mnt
 """
 PASSWD = f"""messagebus:x:998:998::/:/bin/false
 polkitd:x:{POLKIT}:{POLKIT}::/:/bin/false
@@ -49,8 +58,11 @@ bob:x:{BOB}:{BOB}::/:/bin/sh
 GROUPS = f"messagebus:x:998:\npolkitd:x:{POLKIT}:\nvirtlxc:x:{GROUP}:\n"
 RULES = """polkit.addRule(function(action, subject) {
     if (action.id == "org.virtlxc.manage" && subject.user == "alice") return polkit.Result.YES;
+    if (action.id == "org.virtlxc.manage" && subject.user == "bob") return polkit.Result.AUTH_SELF;
 });
 """
+PASSWORD = "open, container"
+PAM = "auth required pam_unix.so\naccount required pam_permit.so\n"
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -94,7 +106,10 @@ class Asked:
 
     def _set_up(self) -> None:
         self.policy = CHECKOUT / "virtlxc/polkit/org.virtlxc.policy"
-        for name, text in (("passwd", PASSWD), ("group", GROUPS), ("rules", RULES), ("bus", BUS)):
+        field = passwords.hashed(PASSWORD)
+        shadow = f"bob:{field}:20000:0:99999:7:::\n"
+        files = {"passwd": PASSWD, "group": GROUPS, "rules": RULES, "bus": BUS, "pam": PAM}
+        for name, text in (files | {"shadow": shadow}).items():
             self.instance.write(name, text)
         root = self.instance.root
         self.instance.run(
@@ -167,6 +182,44 @@ def test_whom_polkit_would_ask_for_a_password(asked: Asked) -> None:
     told = [line for line in asked.instance.daemon_messages().splitlines() if "AUTH_POLKIT" in line]
     assert [line for line in told if f"uid={ALICE} " in line and line.endswith("result=ok")]
     assert [line for line in told if f"uid={BOB} " in line and "no polkit agent" in line]
+
+
+# Without logind polkit passes over the agents that virsh starts itself ("fallback"): this is one
+# that a person starts, for the process that then becomes virsh.
+WITH_AGENT = 'pkttyagent --process $$ & read -r go; exec "$@"'
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_who_has_an_agent_is_asked_for_a_password(asked: Asked, right: bool) -> None:
+    argv = ["setpriv", f"--reuid={BOB}", f"--regid={BOB}", "--clear-groups"]
+    uri = f"lxc+unix:///system?socket={asked.instance.paths.socket}"
+    virsh = peers.virsh().argv("virsh", "-c", uri, "net-list", "--all")
+    terminal = Terminal(
+        asked.instance.spaces,
+        [*argv, "sh", "-c", WITH_AGENT, "-", *virsh],
+        plain_environment(TERM="dumb", LC_ALL="C.UTF-8", LANG="C.UTF-8"),
+    )
+    log = asked.instance.root / "services.log"
+    known = log.read_text().count("Registered Authentication Agent")
+    try:
+        wait_for(
+            "polkit to know the agent",
+            lambda: log.read_text().count("Registered Authentication Agent") > known,
+        )
+        terminal.type("\n")
+        terminal.expect("Password:")
+        assert "Whoever manages containers is as powerful as root" in terminal.text()
+        wait_for("the terminal to hide what is typed", lambda: not terminal.echoes())
+        terminal.type(f"{PASSWORD}\n" if right else "wrong\n")
+        if right:
+            terminal.expect("default   inactive")
+        else:
+            # virsh asks again, as often as it is answered so.
+            terminal.expect("AUTHENTICATION FAILED")
+            denied = "call=AUTH_POLKIT domain=- result=authentication failed: access denied"
+            wait_for("the refusal", lambda: denied in asked.instance.daemon_messages())
+    finally:
+        terminal.close()
 
 
 def test_the_group_is_not_asked(asked: Asked) -> None:
