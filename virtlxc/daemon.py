@@ -23,7 +23,7 @@ from virtlxc.config import Config, load_config
 from virtlxc.daemonize import group_name
 from virtlxc.driver.driver import Driver
 from virtlxc.errors import Code, VirtlxcError, visible
-from virtlxc.host import polkit
+from virtlxc.host import polkit, probe
 from virtlxc.paths import Paths
 from virtlxc.rpc.admission import Admission
 from virtlxc.rpc.server import Server
@@ -169,22 +169,18 @@ def _group(name: str) -> int:
         return -1
 
 
-_ALL_IDS = (1 << 32) - 1
-
-
 def _check_root() -> None:
     if os.geteuid() != 0:
         raise VirtlxcError(
             "cannot run the daemon: it needs root (use sudo)", Code.OPERATION_DENIED
         )
-    # The kernel gives device nodes and device programs to the host's root alone.
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        if file.read().split() != ["0", "0", str(_ALL_IDS)]:
-            raise VirtlxcError(
-                "cannot run the daemon: this is a user namespace, where it could make neither "
-                "device nodes nor device programs (run it on the host; crun works here)",
-                Code.OPERATION_UNSUPPORTED,
-            )
+    if not probe.may_mount():
+        raise VirtlxcError(
+            "cannot run the daemon: it may not mount, as root of a namespace without mounts of its "
+            "own (run it as root of the host, or of a container in a user namespace that has "
+            "<virtlxc:container nesting='yes'>)",
+            Code.OPERATION_UNSUPPORTED,
+        )
 
 
 def _root_option(paths: Paths) -> list[str]:

@@ -26,7 +26,7 @@ DOMAIN = """<domain type='lxc'>
   <metadata>
     <virtlxc:container xmlns:virtlxc='urn:virtlxc:domain:1'{nesting}>{extra}</virtlxc:container>
   </metadata>
-  <os><type>exe</type><init>/sbin/init</init></os>
+  <os><type>exe</type><init>{init}</init></os>
   {idmap}
   <features>{features}</features>
   <devices>
@@ -39,11 +39,11 @@ DOMAIN = """<domain type='lxc'>
 """
 
 
-def idmap(first: int) -> str:
-    """An ``<idmap>`` to the 64 Ki ids from ``first`` on."""
+def idmap(first: int, count: int = 1 << 16) -> str:
+    """An ``<idmap>`` to the ids from ``first`` on."""
     return (
-        f"<idmap><uid start='0' target='{first}' count='65536'/>"
-        f"<gid start='0' target='{first}' count='65536'/></idmap>"
+        f"<idmap><uid start='0' target='{first}' count='{count}'/>"
+        f"<gid start='0' target='{first}' count='{count}'/></idmap>"
     )
 
 
@@ -142,6 +142,7 @@ def guest(
     *,
     of: str = "debian",
     userns: bool = True,
+    ids: int = 1 << 16,
     network: bool = False,
     memory: int = 512,
     nesting: bool = False,
@@ -150,6 +151,7 @@ def guest(
     devices: str = "",
     features: str = "",
     first_id: int = FIRST_ID,
+    init: str = "/sbin/init",
 ) -> Guest:
     """Defines a guest with a root file system of its own, or with ``root``.
 
@@ -164,9 +166,10 @@ def guest(
         DOMAIN.format(
             name=name,
             memory=memory,
+            init=init,
             nesting=" nesting='yes'" if nesting else "",
             extra=extra,
-            idmap=idmap(first_id) if userns else "",
+            idmap=idmap(first_id, ids) if userns else "",
             features=features + ("" if network else "<privnet/>"),
             root=root,
             devices=devices + (card if network else ""),

@@ -97,7 +97,8 @@ def test_crun_inside(nest: Guest) -> None:
     assert "1 of crun" in said
 
 
-def test_a_daemon_in_a_user_namespace_says_that_it_cannot(instance: Instance) -> None:
+def test_a_daemon_that_may_not_mount_says_so(instance: Instance) -> None:
     root = str(instance.root / "inner")
     said = instance.run("unshare", "-Ur", *instance.argv("--root", root, "daemon")).failed()
-    assert "cannot run the daemon: this is a user namespace" in said
+    assert "cannot run the daemon: it may not mount, as root of a namespace without mounts" in said
+    assert "<virtlxc:container nesting='yes'>" in said

@@ -80,6 +80,17 @@ HOSTS = {
         ),
     ),
     "v1": replace(_HOST, cgroup=CgroupFacts(layout="v1", mount="", v1=V1_MOUNTS, swap=True)),
+    # Itself a container in a user namespace.
+    "contained": replace(
+        _HOST,
+        cgroup=replace(_HOST.cgroup, device_program=False, delegated=True),
+        idmapped={"ext4": False, "tmpfs": True},
+        capabilities=tuple(name for name in capabilities.NAMES if name != "mknod"),
+        user_namespace=True,
+        uids=((0, 1 << 18),),
+        gids=((0, 1 << 18),),
+        device_nodes=False,
+    ),
 }
 
 ROOT = Filesystem(source="/srv/web1", target="/")
@@ -287,6 +298,18 @@ DEVICE_FACTS = replace(
     usb={"0529:0001": ("/dev/bus/usb/001/004",)},
 )
 
+# What fits into a host that is a container with 262144 ids, where the files are shifted already.
+INNER = IdMap(
+    uids=(IdRange(start=0, target=65536, count=65536),),
+    gids=(IdRange(start=0, target=65536, count=65536),),
+)
+INNER_FACTS = replace(
+    START,
+    sources=(
+        Source(path="/srv/web1", kind="dir", uid=65536, gid=65536, fstype="ext4", idmapped=False),
+    ),
+)
+
 SYSTEMD = Init(path="/sbin/init", found="yes", kind="systemd", systemd=252)
 OLD_SYSTEMD = replace(SYSTEMD, systemd=219)
 
@@ -302,6 +325,16 @@ GOLDEN: tuple[tuple[str, Domain, str, StartFacts, dict[str, Any]], ...] = (
     ("no-root-targets-v2", ON_HOST, "v2", START, {}),
     ("systemd-v2", domain(idmap=SHIFTED), "v2", replace(START, init=SYSTEMD), {}),
     ("old-systemd-hybrid", domain(), "hybrid", replace(START, init=OLD_SYSTEMD), {}),
+    ("inner-contained", domain(idmap=INNER), "contained", INNER_FACTS, {}),
+    (
+        "inner-overlay-contained",
+        domain(
+            container=Container(filesystems=(FilesystemExtra(target="/", overlay="ram"),)),
+        ),
+        "contained",
+        INNER_FACTS,
+        {},
+    ),
     ("host-network-v2", domain(interfaces=(), idmap=SHIFTED), "v2", START, {}),
     (
         "shared-v2",

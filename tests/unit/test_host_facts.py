@@ -168,6 +168,21 @@ def test_what_is_missing_has_a_mend() -> None:
     assert failed == {"kernel", "cgroup2", "controller memory", "net namespaces", "capabilities"}
 
 
+def test_a_host_that_is_a_container() -> None:
+    found = {row.name: row for row in rows(HOSTS["contained"])}
+    assert (found["user namespace"].status, found["user namespace"].text) == (
+        PASS,
+        "this host is itself a container, with the ids 0-262143",
+    )
+    assert found["device programs"].status == found["device nodes"].status == WARN
+    assert "the rules of the container that this host is" in found["device programs"].text
+    assert found["capabilities"].status == PASS, "mknod would have no effect"
+    small = rows(replace(HOSTS["contained"], uids=((0, 65536),)))
+    row = next(row for row in small if row.name == "user namespace")
+    assert (row.status, row.mend) == (WARN, "give it more by a larger count in its <idmap>")
+    assert "user namespace" not in _statuses(V2)
+
+
 def test_guests_with_systemd_need_inotify_instances() -> None:
     found = {row.name: row for row in rows(replace(V2, inotify_instances=16))}["inotify instances"]
     assert found.status == WARN and "a guest with systemd takes some 8" in found.text

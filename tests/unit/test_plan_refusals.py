@@ -7,9 +7,20 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plan_scenes import BRIDGED, HOSTS, ROOT, SHIFTED, START, SYSTEMD, domain, plan
+from tests.unit.plan_scenes import (
+    BRIDGED,
+    HOSTS,
+    INNER,
+    INNER_FACTS,
+    ROOT,
+    SHIFTED,
+    START,
+    SYSTEMD,
+    domain,
+    plan,
+)
 from virtlxc.errors import Code, VirtlxcError
-from virtlxc.host.facts import HostFacts, Init, Shared, StartFacts
+from virtlxc.host.facts import HostFacts, Init, Shared, Source, StartFacts
 from virtlxc.model import (
     BlkioTune,
     Clock,
@@ -19,6 +30,7 @@ from virtlxc.model import (
     Domain,
     Filesystem,
     FilesystemExtra,
+    Hostdev,
     IdMap,
     IdRange,
     Interface,
@@ -302,7 +314,68 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         replace(V2, cgroup=replace(V2_CGROUP, controllers=("memory",))),
         START,
         {},
-        "set limits: the host has no cpu controller for <cputune><shares>",
+        "set limits: the host has no cpu controller for <cputune><shares> (take that out, or start "
+        "with --ignore shares)",
+    ),
+    (
+        domain(idmap=SHIFTED),
+        "contained",
+        INNER_FACTS,
+        {},
+        "map ids: its <idmap> wants the users 0-65535 -> 1000000-1065535, and this host, itself a "
+        "container, has 0-262143 (mend <idmap>, or give that container more by a larger count in "
+        "its own)",
+    ),
+    (
+        domain(idmap=INNER),
+        "contained",
+        replace(
+            START, sources=(Source(path="/srv/web1", kind="dir", fstype="ext4", idmapped=False),)
+        ),
+        {},
+        "set attributes of /: this host is itself a container, which did not mount what "
+        "'/srv/web1' is on, so that it takes no idmapped mounts here (chown -R it to the id map's "
+        "range 0-65535 -> 65536-131071)",
+    ),
+    *(
+        (
+            domain(**asked),
+            "contained",
+            START,
+            {},
+            f"{step}: this host is itself a container, whose kernel gives it no devices for "
+            f"{element} (give the device or image to that container, and bind what it shows: "
+            "<filesystem type='mount'>)",
+        )
+        for asked, step, element in (
+            (
+                {"disks": (Disk(type="block", source="/dev/sdb", target="sda"),)},
+                "make /dev/sda",
+                "<disk>",
+            ),
+            (
+                {"hostdevs": (Hostdev(mode="capabilities", type="misc", source="/dev/fuse"),)},
+                "make /dev/fuse",
+                "<hostdev>",
+            ),
+            (
+                {"clock": Clock(offset="localtime", timers=(Timer(name="rtc"),))},
+                "make /dev/rtc0",
+                "<timer>",
+            ),
+            (
+                {"filesystems": (ROOT, Filesystem(type="file", source="/srv/i", target="/data"))},
+                "mount /srv/i for /data",
+                "<filesystem type='file'>",
+            ),
+        )
+    ),
+    (
+        domain(),
+        replace(V2, cgroup=replace(V2_CGROUP, device_program=False)),
+        START,
+        {},
+        "look at the host: this kernel's cgroup2 has no device programs (CONFIG_CGROUP_BPF)",
     ),
     (
         domain(memtune=MemTune(swap_hard_limit=1 << 20)),

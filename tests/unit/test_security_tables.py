@@ -12,11 +12,14 @@ from virtlxc.host.security.idmap import (
     LAST_FREE,
     RANGE,
     Range,
+    beyond,
     describe,
+    describe_blocks,
     free_range,
     problems,
     read_sub_ids,
     shift_for,
+    to_give,
     to_host,
     to_inside,
 )
@@ -123,3 +126,22 @@ def test_a_free_range_is_free(taken: list[tuple[int, int]]) -> None:
 def test_no_range_left() -> None:
     assert free_range([(0, LAST_FREE)]) is None
     assert free_range([(FIRST_FREE, RANGE)]) == FIRST_FREE + RANGE
+
+
+def test_a_container_gives_of_its_own_ids() -> None:
+    """The first range is that of its own users."""
+    assert to_give([(0, (1 << 32) - 1)]) == ((FIRST_FREE, LAST_FREE + 1 - FIRST_FREE),)
+    assert to_give([(0, RANGE)]) == ()
+    assert to_give([(0, 3 * RANGE)]) == ((RANGE, 2 * RANGE),)
+    assert to_give([(0, RANGE), (100_000, RANGE)]) == ((100_000, RANGE),)
+    assert free_range([], within=(RANGE, 2 * RANGE)) == RANGE
+    assert free_range([(RANGE, RANGE)], within=(RANGE, 2 * RANGE)) == 2 * RANGE
+    assert free_range([(RANGE, 2 * RANGE)], within=(RANGE, 2 * RANGE)) is None
+    assert free_range([], within=(100_000, RANGE)) is None, "not aligned"
+
+
+def test_ids_beyond_a_containers_own() -> None:
+    own = [(0, 1000), (2000, 1000)]
+    assert beyond([Range(0, 500, 500), Range(500, 2500, 500)], own) == ()
+    assert beyond([Range(0, 500, 501), Range(501, 2500, 10)], own) == (Range(0, 500, 501),)
+    assert describe_blocks(own) == "0-999, 2000-2999"

@@ -53,7 +53,13 @@ class Driver:
         self.node_devices = NodeDevices(core.events, lambda: core.host.facts.uuid)
         self.interfaces = HostInterfaces()
         self.domains = Domains(core)
-        self.images = Images(paths, self.domains, self.networks, self._taken_ids)
+        self.images = Images(
+            paths,
+            self.domains,
+            self.networks,
+            self._taken_ids,
+            own_ids=lambda: self._core.host.facts.uids,
+        )
 
     def start(self, *, boot: bool = True) -> None:
         """Takes over what runs, loads the definitions, starts what is marked for autostart.

@@ -30,6 +30,7 @@ from virtlxc.driver.domain.store import read_json
 from virtlxc.driver.ref import Defined, Ref
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.host import idmapped
+from virtlxc.host.facts import ALL_IDS
 from virtlxc.host.security import idmap, idranges
 from virtlxc.images.cache import Cache
 from virtlxc.images.progress import Progress
@@ -80,7 +81,7 @@ class Images:
     """Makes and deletes guests.
 
     ``taken_ids`` gives the (first, count) ranges of host ids that definitions use; ``registry`` is
-    the host's folder of all instances' ranges.
+    the host's folder of all instances' ranges, and ``own_ids`` gives the blocks of ids it has.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Images:
         networks: NetworkCalls,
         taken_ids: Callable[[], Iterable[tuple[int, int]]],
         registry: str = idranges.REGISTRY,
+        own_ids: Callable[[], tuple[tuple[int, int], ...]] = lambda: (ALL_IDS,),
     ) -> None:
         self._folder = f"{paths.lib}/guests"
         self._cache = f"{paths.lib}/cache"
@@ -97,6 +99,7 @@ class Images:
         self._networks = networks
         self._taken_ids = taken_ids
         self._registry = registry
+        self._own_ids = own_ids
         self._lock = threading.Lock()
         # Names and ranges of ids of guests that are being made.
         self._making: dict[str, int] = {}
@@ -280,12 +283,20 @@ class Images:
             with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
                 taken += idmap.read_sub_ids(file.read())
         try:
-            first = idranges.take(taken, self._folder, self._registry)
+            own = self._own_ids()
+            first = idranges.take(taken, self._folder, self._registry, own)
         except OSError as error:
             refused = files.refused("note its ids in", self._registry, error)
             raise VirtlxcError(f"{doing}: {refused.message}", refused.code) from None
         if first is None:
-            raise VirtlxcError(f"{doing}: no range of {idmap.RANGE} host ids is free")
+            few = own != (ALL_IDS,)
+            mend = (
+                f" (this host is itself a container, and has the ids {idmap.describe_blocks(own)}: "
+                "give it more by a larger count in its <idmap>)"
+            )
+            raise VirtlxcError(
+                f"{doing}: no range of {idmap.RANGE} host ids is free{mend if few else ''}"
+            )
         return first
 
     def _is_domain(self, name: str, uuid: str | None = None) -> bool:

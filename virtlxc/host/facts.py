@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from virtlxc.host.plain import from_plain, to_plain
 
 OLDEST_KERNEL = (5, 14)
+ALL_IDS = (0, (1 << 32) - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class CgroupFacts:
     ``v1`` maps controllers bound to v1, and ``name=systemd``, to their mount points.
     ``io_weight_file`` is the file for the weight of block I/O, '' when the kernel has none;
     ``swap`` says that swap is accounted; ``kill``, ``freeze`` and ``device_program`` that cgroup2
-    can do these things here.
+    can do these things here. ``delegated``: what is mounted is a part that a container got, whose
+    top may hold processes or hand controllers down, but not both.
     """
 
     layout: str
@@ -35,6 +37,7 @@ class CgroupFacts:
     kill: bool = True
     freeze: bool = True
     device_program: bool = True
+    delegated: bool = False
 
     def version_of(self) -> dict[str, int]:
         """Which version each controller is bound to."""
@@ -103,6 +106,8 @@ class HostFacts:
     ``capabilities`` are our own, ``programs`` maps the names of outside programs to their paths.
     ``memory_kib`` is all memory; ``user_namespaces`` how many may exist, 0 for none;
     ``inotify_instances`` how many one user may have, 0 when it is not known.
+    ``user_namespace``: this host is itself a container with ids of its own; ``uids`` and ``gids``
+    are the (first, count) blocks of ids that it has, ``device_nodes`` says that it can make some.
     """
 
     source: str = "made"
@@ -125,6 +130,10 @@ class HostFacts:
     net_namespaces: int = 1
     programs: Mapping[str, str] = field(default_factory=dict)
     filesystems: tuple[str, ...] = ()
+    user_namespace: bool = False
+    uids: tuple[tuple[int, int], ...] = (ALL_IDS,)
+    gids: tuple[tuple[int, int], ...] = (ALL_IDS,)
+    device_nodes: bool = True
 
     @property
     def kernel_version(self) -> tuple[int, int]:
@@ -150,6 +159,7 @@ class Source:
     image has in it: a type of file system, 'partitions', 'qcow2' and the like, or '' when nothing
     was recognised. ``whole`` is the disk that a partition belongs to. ``loop`` is a loop device
     that an image is written through. ``quota``: the file system keeps quotas of projects.
+    ``idmapped``: whether it takes idmapped mounts, None where its type tells.
     """
 
     path: str
@@ -162,6 +172,7 @@ class Source:
     whole: str = ""
     loop: str = ""
     quota: bool = False
+    idmapped: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

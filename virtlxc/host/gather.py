@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from virtlxc.host import blockdevices, inits, links, lxcfs, usb
+from virtlxc.host import blockdevices, idmapped, inits, links, lxcfs, usb
 from virtlxc.host.facts import HostRoot, Init, Network, Nic, Shared, Source, StartFacts
 from virtlxc.host.hierarchies import unescape
 from virtlxc.host.security import idmap
@@ -50,10 +50,15 @@ _NO_DATA_VAR = frozenset({"tmp", "run", "lock"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What others know of: virtual networks, and the running domains' init pids by name."""
+    """What others know of: virtual networks, and the running domains' init pids by name.
+
+    ``contained``: this host is itself a container in a user namespace. There it is not the type of
+    a file system that decides about idmapped mounts, but who mounted it.
+    """
 
     networks: Mapping[str, Network] = field(default_factory=dict)
     running: Mapping[str, int] = field(default_factory=dict)
+    contained: bool = False
 
 
 def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFacts:
@@ -63,7 +68,7 @@ def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFact
     names = _link_names(domain, around)
     present = tuple(name for name in names if links.exists(name))
     return StartFacts(
-        sources=tuple(_sources(domain)),
+        sources=tuple(_sources(domain, around)),
         inside=_inside(domain),
         init=_init(domain),
         no_folders=_no_folders(domain),
@@ -101,7 +106,9 @@ def loops() -> dict[str, tuple[int, int]]:
     return tagged()
 
 
-def _sources(domain: Domain) -> Iterator[Source]:
+def _sources(domain: Domain, around: Surroundings) -> Iterator[Source]:
+    translated = domain.idmap is not None and around.contained
+    bound = {fs.source for fs in domain.filesystems if fs.type == "mount" and translated}
     plain = [fs.source for fs in domain.filesystems if fs.type == "mount"]
     plain += [device.path for device in domain.blkiotune.devices]
     plain += [dev.source for dev in domain.hostdevs if dev.type in ("storage", "misc")]
@@ -117,6 +124,8 @@ def _sources(domain: Domain) -> Iterator[Source]:
     limited |= {fs.source for fs in domain.filesystems if fs.space_soft_limit_bytes}
     for path in dict.fromkeys(path for path in plain if path and path not in images):
         source = look(path)
+        if path in bound and source.kind != "missing":
+            source = replace(source, idmapped=idmapped.takes(path))
         yield replace(source, quota=_keeps_quotas(path)) if path in limited else source
     for path in dict.fromkeys(path for path in images if path):
         yield look_into(path)

@@ -10,14 +10,15 @@ import contextlib
 import errno
 import os
 import platform
+import stat
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
 from virtlxc.errors import KernelRefused
 from virtlxc.host import dbus, idmapped, programs
-from virtlxc.host.cgroup import beside
-from virtlxc.host.facts import CgroupFacts, HostFacts
+from virtlxc.host.cgroup import beside, delegated
+from virtlxc.host.facts import ALL_IDS, CgroupFacts, HostFacts
 from virtlxc.host.hierarchies import layout, read_mountinfo
 from virtlxc.host.security import capabilities
 from virtlxc.host.topology import read_cells, read_cpu
@@ -25,12 +26,14 @@ from virtlxc.runtime import syscalls
 
 PROGRAMS = ("dnsmasq", "nft", "busybox")
 _REFUSED_ALL = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
+_INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO, linux/proc_ns.h
 _WEIGHT_FILES_V2 = ("io.weight", "io.bfq.weight")
 _WEIGHT_FILES_V1 = ("blkio.weight", "blkio.bfq.weight")
 
 
 def probe_passive(source: str = "passive") -> HostFacts:
     """What anybody may read in /proc and /sys. What can only be tried is taken as working."""
+    contained = _in_user_namespace()
     return HostFacts(
         source=source,
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
@@ -51,6 +54,10 @@ def probe_passive(source: str = "passive") -> HostFacts:
         net_namespaces=_number("/proc/sys/user/max_net_namespaces"),
         programs={name: path for name in PROGRAMS if (path := programs.find(name))},
         filesystems=tuple(line.split("\t")[-1] for line in _text("/proc/filesystems").splitlines()),
+        user_namespace=contained,
+        uids=_ids("/proc/self/uid_map"),
+        gids=_ids("/proc/self/gid_map"),
+        device_nodes=not contained,
     )
 
 
@@ -63,7 +70,59 @@ def probe_host(*, cgroup2_beside: str = "") -> HostFacts:
         with contextlib.suppress(KernelRefused):  # then the facts say that there is none
             beside.ensure(cgroup2_beside)
     facts = probe_passive("probed")
-    return replace(facts, cgroup=_try_cgroups(facts.cgroup), idmapped=idmapped.try_all())
+    if facts.cgroup.delegated:
+        with contextlib.suppress(KernelRefused):  # then a start cannot hand down, and says so
+            delegated.vacate(facts.cgroup.mount, facts.cgroup.controllers)
+    return replace(
+        facts,
+        cgroup=_try_cgroups(facts.cgroup),
+        idmapped=idmapped.try_all(),
+        device_nodes=_makes_nodes(),
+    )
+
+
+def may_mount() -> bool:
+    """Whether we are root of a mount namespace; tried on a file system that nobody sees."""
+    try:
+        os.close(syscalls.new_mount("tmpfs", [["size", "4k"]], 0))
+    except PermissionError:
+        return False
+    return True
+
+
+def _makes_nodes() -> bool:
+    """Whether device nodes can be made: in a user namespace the kernel makes none."""
+    mount = -1
+    try:
+        mount = syscalls.new_mount("tmpfs", [["size", "4k"]], 0)
+        os.mknod("null", stat.S_IFCHR | 0o600, os.makedev(1, 3), dir_fd=mount)
+    except PermissionError:
+        return False
+    finally:
+        if mount >= 0:
+            os.close(mount)
+    return True
+
+
+def _in_user_namespace() -> bool:
+    """Whether the kernel's first user namespace is another than ours."""
+    try:
+        return os.stat("/proc/self/ns/user").st_ino != _INITIAL_USER_NAMESPACE
+    except FileNotFoundError:  # a kernel without user namespaces
+        return False
+
+
+def _ids(path: str) -> tuple[tuple[int, int], ...]:
+    """The ids of a map as (first, count) blocks, neighbours as one."""
+    found: list[tuple[int, int]] = []
+    for first, _, count in sorted(
+        tuple(map(int, line.split())) for line in _text(path).splitlines()
+    ):
+        if found and found[-1][0] + found[-1][1] == first:
+            found[-1] = (found[-1][0], found[-1][1] + count)
+        else:
+            found.append((first, count))
+    return tuple(found) or (ALL_IDS,)
 
 
 def _text(path: str) -> str:
@@ -116,6 +175,8 @@ def _cgroups() -> CgroupFacts:
         controllers=tuple(sorted(controllers.split())),
         v1=dict(sorted(found.v1.items())),
         swap=os.path.exists("/proc/swaps"),
+        # Only a hierarchy's own top has no type.
+        delegated=bool(found.cgroup2) and os.path.exists(f"{found.cgroup2}/cgroup.type"),
     )
 
 

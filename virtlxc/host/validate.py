@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from virtlxc.host import programs
 from virtlxc.host.facts import OLDEST_KERNEL, HostFacts
+from virtlxc.host.security.idmap import describe_blocks, to_give
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
 
@@ -51,6 +52,7 @@ def rows(host: HostFacts) -> tuple[Row, ...]:
 
 def _rows(host: HostFacts) -> Iterator[Row]:
     yield from _kernel(host)
+    yield from _container(host)
     yield from _cgroup2(host)
     yield from _controllers(host)
     yield from _namespaces(host)
@@ -84,6 +86,31 @@ def _kernel(host: HostFacts) -> Iterator[Row]:
         yield Row("kernel", FAIL, f"{host.kernel} is too old", f"boot {oldest} or newer")
 
 
+def _container(host: HostFacts) -> Iterator[Row]:
+    """A host that is itself a container in a user namespace, and what it lacks for that."""
+    if not host.user_namespace:
+        return
+    text = f"this host is itself a container, with the ids {describe_blocks(host.uids)}"
+    if to_give(host.uids):
+        yield Row("user namespace", PASS, text)
+    else:
+        mend = "give it more by a larger count in its <idmap>"
+        yield Row("user namespace", WARN, f"{text}: none for guests of its own", mend)
+    for there, name, text in (
+        (
+            host.cgroup.device_program,
+            "device programs",
+            "not allowed here: the rules of the container that this host is hold for its guests",
+        ),
+        (
+            host.device_nodes,
+            "device nodes",
+            "cannot be made here: guests get this host's own, and no disks, images or hostdevs",
+        ),
+    ):
+        yield Row(name, PASS, "works") if there else Row(name, WARN, text)
+
+
 def _cgroup2(host: HostFacts) -> Iterator[Row]:
     facts = host.cgroup
     if not facts.mount:
@@ -91,11 +118,10 @@ def _cgroup2(host: HostFacts) -> Iterator[Row]:
         yield Row("cgroup2", FAIL, "not mounted", mend)
         return
     yield Row("cgroup2", PASS, f"{facts.mount} ({facts.layout})")
-    for there, name in (
-        (facts.kill, "cgroup.kill"),
-        (facts.freeze, "cgroup.freeze"),
-        (facts.device_program, "device programs"),
-    ):
+    tried = [(facts.kill, "cgroup.kill"), (facts.freeze, "cgroup.freeze")]
+    if not host.user_namespace:
+        tried.append((facts.device_program, "device programs"))
+    for there, name in tried:
         mend = "" if there else "boot a kernel with CONFIG_CGROUP_BPF, 5.14 or newer"
         yield Row(name, PASS if there else FAIL, "works" if there else "does not work", mend)
 
@@ -162,6 +188,8 @@ def _idmapped(host: HostFacts) -> Iterator[Row]:
 
 def _rights(host: HostFacts) -> Iterator[Row]:
     missing = [name for name in _NEEDED_CAPABILITIES if name not in host.capabilities]
+    if host.user_namespace and "mknod" in missing:  # without effect there
+        missing.remove("mknod")
     if missing:
         mend = "run as root of the host"
         yield Row("capabilities", FAIL, "without " + ", ".join(missing), mend)

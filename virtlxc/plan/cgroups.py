@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.cgroup import devices, layout
-from virtlxc.host.cgroup.limits import IoDevice, Limits, Write, writes
+from virtlxc.host.cgroup.limits import ELEMENT, IoDevice, Limits, Write, unkept, writes
 from virtlxc.plan import inside, nodes
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import CONTROLLER, Group, Step, Undo
@@ -100,7 +102,7 @@ def v1_groups(scene: Scene) -> dict[str, Group]:
 
 def limit_writes(scene: Scene) -> tuple[Write, ...]:
     facts = scene.host.cgroup
-    limits = limits_of(scene)
+    limits = replace(limits_of(scene), **dict.fromkeys(given_up(scene)))
     if limits.swap is not None and not facts.swap:
         raise scene.refuse(
             "set limits",
@@ -110,7 +112,29 @@ def limit_writes(scene: Scene) -> tuple[Write, ...]:
     try:
         return writes(limits, facts.version_of(), io_weight_file=facts.io_weight_file)
     except VirtlxcError as error:
-        raise scene.refuse("set limits", error.message) from None
+        missed = [field for fields in unkept(limits, facts.version_of()) for field in fields]
+        names = " ".join(f"--ignore {_ignored_by(field)[0]}" for field in missed)
+        mend = f"take that out, or start with {names}" if names else ""
+        raise scene.refuse("set limits", error.message, mend) from None
+
+
+def given_up(scene: Scene) -> tuple[str, ...]:
+    """The limits that no controller is there for, and that ``--ignore`` or the configuration name.
+
+    Names of fields of :class:`Limits`.
+    """
+    missed = unkept(limits_of(scene), scene.host.cgroup.version_of())
+    return tuple(
+        field
+        for fields in missed
+        for field in fields
+        if scene.options.ignore.intersection(_ignored_by(field))
+    )
+
+
+def _ignored_by(field: str) -> list[str]:
+    """The names of elements that a limit can be called by, the last of its path first."""
+    return re.findall(r"<(?:virtlxc:)?(\w+)", ELEMENT[field])[::-1]
 
 
 def cgroup_view(scene: Scene) -> str:
@@ -291,6 +315,19 @@ def limit(scene: Scene) -> Iterator[Step]:
             text=write.value,
             kernel=_WITH_GROUP,
         )
+    yield from _limit_devices(scene)
+
+
+# The rules are the second line: who cannot make a node has those that are bound into its /dev.
+NO_DEVICE_RULES = (
+    "this host is itself a container, whose kernel takes no device rules from it: this container "
+    "has those of the container that it is in"
+)
+
+
+def _limit_devices(scene: Scene) -> Iterator[Step]:
+    if not scene.host.cgroup.device_program:
+        return
     rules = device_rules(scene)
     slots = [list(slot) for slot in devices.slots(rules)]
     yield Step(

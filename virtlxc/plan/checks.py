@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host.cgroup.limits import ELEMENT
 from virtlxc.host.facts import OLDEST_KERNEL
 from virtlxc.host.security import idmap
 from virtlxc.model import Filesystem
@@ -65,7 +66,11 @@ def _cgroup2(scene: Scene) -> None:
     for there, what in (
         (facts.kill, "cgroup.kill"),
         (facts.freeze, "cgroup.freeze"),
-        (facts.device_program, "device programs (CONFIG_CGROUP_BPF)"),
+        # A container that is a host has the device program of its own host above its guests.
+        (
+            facts.device_program or scene.host.user_namespace,
+            "device programs (CONFIG_CGROUP_BPF)",
+        ),
     ):
         if not there:
             raise scene.refuse("look at the host", f"this kernel's cgroup2 has no {what}")
@@ -166,6 +171,17 @@ def _idmap(scene: Scene) -> None:
             "this host allows none",
             "sysctl user.max_user_namespaces=10000",
         )
+    for kind, ranges, own in (
+        ("users", scene.uids, scene.host.uids),
+        ("groups", scene.gids, scene.host.gids),
+    ):
+        if idmap.beyond(ranges, own):
+            raise scene.refuse(
+                "map ids",
+                f"its <idmap> wants the {kind} {idmap.describe(idmap.beyond(ranges, own))}, and "
+                f"this host, itself a container, has {idmap.describe_blocks(own)}",
+                "mend <idmap>, or give that container more by a larger count in its own",
+            )
     for filesystem in scene.domain.filesystems:
         if filesystem.type == "mount":
             _owner(scene, filesystem)
@@ -192,7 +208,20 @@ def _owner(scene: Scene, filesystem: Filesystem) -> None:
             "idmap='mount|none'/>",
         )
     wants_mount = how == "mount" or shift == "mount"
-    if wants_mount and scene.host.idmapped.get(source.fstype) is False:
+    if wants_mount and source.idmapped is False:
+        unshifted = (
+            f", or say <virtlxc:filesystem target='{filesystem.target}' idmap='none'/>, which "
+            "shows it as nobody's"
+        )
+        raise scene.refuse(
+            f"set attributes of {filesystem.target}",
+            f"this host is itself a container, which did not mount what '{source.path}' is on, so "
+            "that it takes no idmapped mounts here",
+            f"chown -R it to the id map's range {idmap.describe(scene.uids)}"
+            + ("" if filesystem.target == "/" else unshifted),
+        )
+    works = scene.host.idmapped.get(source.fstype) is not False or source.idmapped
+    if wants_mount and not works:
         raise scene.refuse(
             f"set attributes of {filesystem.target}",
             f"{source.fstype}, which '{source.path}' is on, takes no idmapped mounts on kernel "
@@ -336,6 +365,7 @@ _REFUSALS: tuple[Callable[[Scene], None], ...] = (
     _kernel,
     _cgroup2,
     _protecting,
+    device_checks.nodes_of_a_container,
     filesystem_checks.root_type,
     filesystem_checks.sources,
     filesystem_checks.overlays,
@@ -396,7 +426,11 @@ def _warnings(scene: Scene) -> Iterator[str]:
                 else ", without CAP_NET_ADMIN"
             )
         )
+    if not scene.host.cgroup.device_program:
+        yield cgroups.NO_DEVICE_RULES
     if proc.missed(scene):
         yield proc.WARNING
+    for field in cgroups.given_up(scene):
+        yield f"the host has no controller for {ELEMENT[field]}, ignored"
     for item in unserved(scene.domain):
         yield f"{item}, ignored" if item.protects else str(item)

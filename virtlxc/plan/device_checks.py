@@ -14,6 +14,34 @@ _OWN_NAMES = frozenset({*(row[0] for row in (*devices.NODES, *devices.LINKS)), *
 _CREATE = "plug it in, or mend its <source>"
 
 
+def nodes_of_a_container(scene: Scene) -> None:
+    """A host that is itself a container, in a user namespace, makes no nodes and mounts no disks.
+
+    Its own devices could be bound, but would belong to its root, whom our guest's is not.
+    """
+    if scene.host.device_nodes:
+        return
+    asked = [(f"make /dev/{disk.target}", "<disk>") for disk in scene.domain.disks]
+    asked += [
+        (f"make {dev.source or 'the node of ' + dev.usb_name}", "<hostdev>")
+        for dev in scene.domain.hostdevs
+        if dev.type != "net"
+    ]
+    asked += [(f"make {path}", "<timer>") for path in nodes.timers(scene)]
+    asked += [
+        (f"mount {fs.source} for {fs.target}", f"<filesystem type='{fs.type}'>")
+        for fs in scene.domain.filesystems
+        if fs.type in ("block", "file")
+    ]
+    for step, element in asked:
+        raise scene.refuse(
+            step,
+            f"this host is itself a container, whose kernel gives it no devices for {element}",
+            "give the device or image to that container, and bind what it shows: "
+            "<filesystem type='mount'>",
+        )
+
+
 def disks(scene: Scene) -> None:
     for disk in scene.domain.disks:
         step = f"make /dev/{disk.target}"

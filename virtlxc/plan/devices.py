@@ -1,7 +1,8 @@
 """The container's /dev: a tmpfs of its own, filled by the controller, attached by init.
 
 The controller makes it in the host's user namespace: only there nodes can be made, and only
-from there they can be opened.
+from there they can be opened. Where the host is itself a container, none can be made at all, and
+its own are bound over empty files.
 """
 
 from __future__ import annotations
@@ -55,8 +56,12 @@ def make(scene: Scene) -> Iterator[Step]:
     for name in FOLDERS:
         yield _node(name, "dir", "where something is mounted", owner | {"mode": 0o755})
     for name, major, minor in NODES:
-        numbers = {"mode": 0o666, "major": major, "minor": minor}
-        yield _node(name, "c", f"character device {major}:{minor}", owner | numbers)
+        if scene.host.device_nodes:
+            numbers = {"mode": 0o666, "major": major, "minor": minor}
+            yield _node(name, "c", f"character device {major}:{minor}", owner | numbers)
+        else:
+            yield _node(name, "file", "where the host's own is bound", owner | {"mode": 0o666})
+            yield _clone(name)
     yield from nodes.make(scene)
     for name, target in LINKS:
         yield _node(name, "link", f"to {target}", owner | {"target": target})
@@ -81,6 +86,28 @@ def _node(name: str, kind: str, text: str, args: Args) -> Step:
     )
 
 
+def _clone(name: str) -> Step:
+    return Step(
+        name=f"clone /dev/{name}",
+        side="controller",
+        op="open-tree",
+        args={"key": f"dev:{name}", "path": f"/dev/{name}"},
+        text="detached: a container that is a host makes no device nodes",
+        boot=True,
+        kernel=inside.FREED,
+    )
+
+
+def _attach_nodes() -> Iterator[Step]:
+    for name, *_ in NODES:
+        yield inside.step(
+            f"attach /dev/{name}",
+            "attach",
+            {"key": f"dev:{name}", "target": f"/dev/{name}", "nosymlinks": True},
+            "the host's own",
+        )
+
+
 def attach(scene: Scene) -> Iterator[Step]:
     """Into the guest's tree; a link of a hostile root folder at /dev is refused."""
     yield inside.step(
@@ -89,6 +116,8 @@ def attach(scene: Scene) -> Iterator[Step]:
         {"key": "dev", "target": "/dev", "create": "dir", "nosymlinks": True},
         "the tmpfs with the container's nodes",
     )
+    if not scene.host.device_nodes:
+        yield from _attach_nodes()
     yield inside.mount(
         "tmpfs", "/dev/shm", "shared memory of programs", ["nosuid", "nodev"],
         options=[["mode", "1777"]],

@@ -75,7 +75,7 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
         kernel=inside.FREED,
     )
     if overlay is not None:
-        yield _overlay(key, filesystem.target, overlay)
+        yield _overlay(scene, key, filesystem.target, overlay)
     attrs, propagation, _ = _attributes(scene, filesystem)
     if attrs or propagation:
         yield Step(
@@ -91,13 +91,14 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
         yield lock(key, filesystem.target, recursive=recursive)
 
 
-def _overlay(key: str, target: str, overlay: str) -> Step:
+def _overlay(scene: Scene, key: str, target: str, overlay: str) -> Step:
     changes = None if overlay == RAM else overlay
     return Step(
         name=f"lay an overlay over {target}",
         side="controller",
         op="overlay",
-        args={"key": key, "changes": changes},
+        args={"key": key, "changes": changes}
+        | ({"unprivileged": True} if scene.host.user_namespace else {}),
         text=f"what is written goes to {changes}" if changes else "what is written is forgotten",
         boot=True,
         kernel=f"the mount is {inside.FREED}; {changes} is to stay" if changes else inside.FREED,

@@ -9,7 +9,7 @@ from functools import cached_property
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.cgroup import layout
 from virtlxc.host.facts import HostFacts, StartFacts
-from virtlxc.host.security.idmap import Range, to_host
+from virtlxc.host.security.idmap import Range, holds, to_host
 from virtlxc.model import Domain, IdRange
 from virtlxc.plan.steps import CONTROLLER, Group
 
@@ -89,7 +89,7 @@ class Scene:
     def tty_gid(self) -> int:
         """The host's id of the container's group tty; root's group when it is not mapped."""
         if not self.userns:
-            return TTY_GID
+            return TTY_GID if holds(self.host.gids, TTY_GID) else 0
         mapped = to_host(self.gids, TTY_GID)
         return self.root_gid if mapped is None else mapped
 

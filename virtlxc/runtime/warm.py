@@ -49,7 +49,8 @@ _STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("close", {"key": "null"}),
     ("new-mount", {"key": "dev", "fstype": "tmpfs", "options": [["mode", "755"]]}),
     ("node", {"key": "dev", "path": "pts", "kind": "dir"}),
-    ("node", {"key": "dev", "path": "null", "kind": "c", "major": 1, "minor": 3, "uid": 1}),
+    # As a device node, which a host that is a container itself cannot make.
+    ("node", {"key": "dev", "path": "null", "kind": "fifo", "major": 1, "minor": 3, "gid": 0}),
     ("node", {"key": "dev", "path": "fd", "kind": "link", "target": "/proc/self/fd"}),
     ("node", {"key": "dev", "path": "tty1", "kind": "file"}),
     ("close", {"key": "dev"}),

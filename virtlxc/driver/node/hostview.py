@@ -69,7 +69,9 @@ class HostView:
         }
         by_name = self._registry.snapshot.by_name
         running = {name: view.id for name, view in by_name.items() if view.active}
-        around = gather.Surroundings(networks=networks, running=running)
+        around = gather.Surroundings(
+            networks=networks, running=running, contained=self.facts.user_namespace
+        )
         return gather.start_facts(domain, around)
 
     def loops(self) -> dict[str, tuple[int, int]]:

@@ -152,6 +152,17 @@ def writes(
     return tuple(found)
 
 
+def unkept(limits: Limits, version_of: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
+    """The fields that a controller is wanted for which the host lacks, a tuple a controller."""
+    return tuple(
+        tuple(field for field in fields if getattr(limits, field) is not None)
+        for controller, fields, _ in _TABLE
+        if any(getattr(limits, field) is not None for field in fields)
+        and _bound(controller, version_of) is None
+        and not (controller == "memory" and _unlimited(limits, fields))
+    )
+
+
 def _unlimited(limits: Limits, fields: tuple[str, ...]) -> bool:
     """Whether every size is "no limit": that holds without a controller, too."""
     return all((getattr(limits, field) or UNLIMITED_KIB) >= UNLIMITED_KIB for field in fields)

@@ -51,6 +51,22 @@ def to_inside(ranges: Iterable[Range], outside: int) -> int | None:
     return None
 
 
+def holds(blocks: Iterable[tuple[int, int]], first: int, count: int = 1) -> bool:
+    """Whether one of the (first, count) blocks has all of these ids."""
+    return any(start <= first and first + count <= start + size for start, size in blocks)
+
+
+def beyond(ranges: Iterable[Range], blocks: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
+    """The lines that want ids of the host which it does not have itself."""
+    own = tuple(blocks)
+    return tuple(line for line in ranges if not holds(own, line.target, line.size))
+
+
+def describe_blocks(blocks: Iterable[tuple[int, int]]) -> str:
+    """``0-65535``: one part a block."""
+    return ", ".join(f"{first}-{first + count - 1}" for first, count in blocks)
+
+
 def reaches_root(ranges: Iterable[Range]) -> bool:
     """Whether an id of the container is the host's root."""
     return to_inside(ranges, 0) is not None
@@ -104,22 +120,46 @@ def describe(ranges: Iterable[Range]) -> str:
     )
 
 
-def free_range(taken: Iterable[tuple[int, int]], *, count: int = RANGE) -> int | None:
+def free_range(
+    taken: Iterable[tuple[int, int]],
+    *,
+    count: int = RANGE,
+    within: tuple[int, int] = (FIRST_FREE, LAST_FREE - FIRST_FREE + 1),
+) -> int | None:
     """The first host id of a free aligned range of ``count`` ids, None when there is none.
 
     ``taken`` are (first id, count) pairs: the targets of all definitions, and what
-    :func:`read_sub_ids` finds.
+    :func:`read_sub_ids` finds. ``within``: the block of ids to take it from.
     """
-    blocks = sorted(taken)
-    candidate = FIRST_FREE
-    for first, length in blocks:
-        if first + length <= candidate or length < 1:
+    begin, length = within
+    candidate = _aligned(begin)
+    for first, size in sorted(taken):
+        if first + size <= candidate or size < 1:
             continue
         if first >= candidate + count:
             break
-        end = first + length
-        candidate = (end + RANGE - 1) // RANGE * RANGE
-    return candidate if candidate + count - 1 <= LAST_FREE else None
+        candidate = _aligned(first + size)
+    return candidate if candidate + count <= begin + length else None
+
+
+def _aligned(number: int) -> int:
+    return (number + RANGE - 1) // RANGE * RANGE
+
+
+def to_give(blocks: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The parts of a host's own ids that guests may be given.
+
+    Of a host with all ids, what nobody else takes; a container that is a host of others has its own
+    users in the first range, and the rest is free.
+    """
+    found = []
+    for first, count in blocks:
+        start, end = max(first, RANGE), first + count
+        if end > LAST_FREE:
+            start, end = max(start, FIRST_FREE), LAST_FREE + 1
+        if start < end:
+            found.append((start, end - start))
+    return tuple(found)
 
 
 def read_sub_ids(text: str) -> tuple[tuple[int, int], ...]:

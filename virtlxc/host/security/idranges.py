@@ -12,6 +12,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 
+from virtlxc.host.facts import ALL_IDS
 from virtlxc.host.security import idmap
 
 REGISTRY = "/var/lib/virtlxc/ids"
@@ -22,21 +23,31 @@ _ALL = 1 << 31
 def running() -> set[tuple[int, int]]:
     """(first, count) on the host of every map of a user namespace that has a process."""
     texts = set()
+    with open("/proc/self/uid_map") as file:
+        ours = file.read()
     for name in os.listdir("/proc"):
         if name.isdigit():
             for kind in ("uid_map", "gid_map"):
                 with contextlib.suppress(OSError), open(f"/proc/{name}/{kind}") as file:
                     texts.add(file.read())
+    # Where the host is a container: what its own ids are outside of it is nobody's here.
+    texts.discard(ours)
     lines = (line.split() for text in texts for line in text.splitlines())
     found = {(int(outside), int(count)) for _, outside, count in lines}
     return {(first, count) for first, count in found if count < _ALL}
 
 
-def take(taken: Iterable[tuple[int, int]], owner: str, registry: str = REGISTRY) -> int | None:
+def take(
+    taken: Iterable[tuple[int, int]],
+    owner: str,
+    registry: str = REGISTRY,
+    own: Iterable[tuple[int, int]] = (ALL_IDS,),
+) -> int | None:
     """The first id of a free range, which from now on is noted for ``owner``; None: there is none.
 
     ``taken``: what the caller knows of, its own ranges among them: a note of its own for a range
-    that is not in there is of a guest that is gone. ``owner``: the folder of its guests.
+    that is not in there is of a guest that is gone. ``owner``: the folder of its guests. ``own``:
+    the ids that this host has.
     """
     known = [*taken, *running()]
     with _locked(registry):
@@ -46,7 +57,8 @@ def take(taken: Iterable[tuple[int, int]], owner: str, registry: str = REGISTRY)
                 known.append((int(name), idmap.RANGE))
             elif not os.path.isdir(noted):
                 os.unlink(f"{registry}/{name}")
-        first = idmap.free_range(known)
+        found = (idmap.free_range(known, within=block) for block in idmap.to_give(own))
+        first = next((first for first in found if first is not None), None)
         if first is not None:
             with contextlib.suppress(FileExistsError):
                 os.symlink(owner, f"{registry}/{first}")

@@ -44,17 +44,22 @@ def shift_tree(
         raise StepError(errno.EINVAL, "", text) from None
 
 
-def overlay(ctx: Context, *, key: str, changes: str | None = None) -> None:
+def overlay(
+    ctx: Context, *, key: str, changes: str | None = None, unprivileged: bool = False
+) -> None:
     """Lay an overlay over the detached mount ``key``, which only gets read; it takes its place.
 
     ``changes`` is the host's folder that gets what is written, in "upper" beside "work", which are
     made like the top folder below if need be; null: into memory, gone with the mount.
+    ``unprivileged``: we are in a user namespace, where the overlay's own notes on files (which of
+    them are gone) are attributes of users, overlayfs.rst.
     """
     lower = ctx.key(key)
-    ctx.put(key, made_aside(lambda: _laid(lower, changes), "lays the overlay"))
+    options = [["userxattr"]] if unprivileged else []
+    ctx.put(key, made_aside(lambda: _laid(lower, changes, options), "lays the overlay"))
 
 
-def _laid(lower: int, changes: str | None) -> int:
+def _laid(lower: int, changes: str | None, more: list[list[str]]) -> int:
     # Before 6.15 layers must be attached somewhere: in a mount namespace that ends with us. Both
     # places are there on every host, and nothing of them is needed by then.
     syscalls.unshare(syscalls.CLONE_NEWNS)
@@ -67,7 +72,7 @@ def _laid(lower: int, changes: str | None) -> int:
         ["upperdir", f"{folder}/{_UPPER}"],
         ["workdir", f"{folder}/{_WORK}"],
     ]
-    return syscalls.new_mount("overlay", options, 0)
+    return syscalls.new_mount("overlay", options + more, 0)
 
 
 def _upper(changes: str | None, like: os.stat_result) -> str:
