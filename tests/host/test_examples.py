@@ -35,13 +35,13 @@ set -e
 mkdir -p /tmp/olddev
 mount --rbind /dev /tmp/olddev
 mount -t tmpfs -o mode=755 dev /dev
-for node in /tmp/olddev/*; do
-    name=${node##*/}
-    case $name in
-        pts|shm|mqueue|hugepages) mkdir /dev/$name; mount --rbind $node /dev/$name ;;
-        *) cp -a $node /dev/ ;;
-    esac
+for name in pts shm mqueue hugepages; do
+    [ -d /tmp/olddev/$name ] || continue
+    mkdir /dev/$name
+    mount --rbind /tmp/olddev/$name /dev/$name
 done
+find /tmp/olddev -mindepth 1 -maxdepth 1 ! -name pts ! -name shm ! -name mqueue \
+    ! -name hugepages -exec cp -a -t /dev {} +
 umount -R -l /tmp/olddev
 rmdir /tmp/olddev
 for place in /srv /run /var/lib; do mount -t tmpfs -o mode=755 host $place; done
