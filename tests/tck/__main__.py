@@ -31,7 +31,7 @@ ROOT = "/srv/tck"
 # file systems may hold are bound, so that the overlay has them too.
 OVERLAY = r"""
 set -e
-tree=$1; shift
+tree=$1 more=$2; shift 2
 mkdir -p /mnt
 mount -t tmpfs -o mode=755 tck /mnt
 mkdir /mnt/root
@@ -41,7 +41,7 @@ lay() {
     mount -t overlay -o "lowerdir=$1,$above" tck "/mnt/root$3"
 }
 lay / /all ""
-lay "$tree/usr:/usr" /usr /usr
+lay "$tree/usr:$more/usr:/usr" /usr /usr
 lay "$tree/etc:/etc" /etc /etc
 cd /mnt/root
 for folder in "$@"; do
@@ -106,10 +106,10 @@ class Suite:
 
     def __init__(self, checkout: Path) -> None:
         self.checkout = checkout
-        tree = peers.fetch("tck")
+        tree, more = peers.fetch("tck"), peers.fetch("images")
         self.spaces = Namespaces()
-        bound = (str(CHECKOUT), str(tree.root), str(checkout))
-        self.spaces.run("sh", "-c", OVERLAY, "-", str(tree.root), *bound).ok()
+        bound = (str(CHECKOUT), str(tree.root), str(more.root), str(checkout))
+        self.spaces.run("sh", "-c", OVERLAY, "-", str(tree.root), str(more.root), *bound).ok()
         self.messages = tempfile.TemporaryFile()  # noqa: SIM115 - it lasts as long as we do
         self._daemon = self.spaces.popen(
             [sys.executable, "-m", "virtlxc", "--root", ROOT, "daemon"],

@@ -240,6 +240,7 @@ DEVICES = domain(
             target="vdb",
             iotune=IoTune(read_bytes_sec=1 << 20, write_iops_sec=50),
         ),
+        Disk(source="/srv/q.qcow2", target="vdc", driver_name="qemu", driver_format="qcow2"),
     ),
     hostdevs=(
         Hostdev(mode="capabilities", type="storage", source="/dev/sdb"),
@@ -288,6 +289,7 @@ DEVICE_FACTS = replace(
         Source(path="/dev/net/tun", kind="char", device=(10, 200)),
         Source(path="/dev/bus/usb/001/004", kind="char", device=(189, 3)),
         Source(path="/srv/data.img", kind="file"),
+        Source(path="/srv/q.qcow2", kind="file", holds="qcow2"),
         Source(path="/srv/root.img", kind="file", holds="ext4"),
         Source(path="/srv/changes", kind="dir"),
     ),
@@ -296,6 +298,7 @@ DEVICE_FACTS = replace(
         "wan0": Nic(mac="02:00:00:00:00:02", mtu=9000, up=False),
     },
     usb={"0529:0001": ("/dev/bus/usb/001/004",)},
+    storage_daemon="/usr/bin/qemu-storage-daemon",
 )
 
 # What fits into a host that is a container with 262144 ids, where the files are shifted already.

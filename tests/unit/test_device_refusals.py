@@ -37,6 +37,7 @@ FACTS = replace(
         Source(path="/srv/free.img", kind="file", holds="ext4"),
         Source(path="/srv/busy.img", kind="file", holds="ext4", loop="/dev/loop3"),
         Source(path="/srv/q.qcow2", kind="file", holds="qcow2"),
+        Source(path="/srv/old.vdi", kind="file", holds="vdi"),
         Source(path="/srv/socket", kind="socket"),
         Source(path="/srv/quota", kind="dir", fstype="ext4", quota=True),
         Source(path="/dev/bus/usb/001/004", kind="char", device=(189, 3)),
@@ -112,13 +113,40 @@ REFUSED: tuple[tuple[Domain, str], ...] = (
     ),
     (
         _disk(type="file", source="/srv/q.qcow2"),
-        "make /dev/vda: '/srv/q.qcow2': it is a qcow2 image, which only nbd can open (qemu-img "
-        "convert -O raw /srv/q.qcow2 ..., or say <driver type='raw'/>)",
+        "make /dev/vda: '/srv/q.qcow2': it is a qcow2 image (say <driver type='qcow2'/>)",
+    ),
+    (
+        _disk(type="file", source="/srv/old.vdi"),
+        "make /dev/vda: '/srv/old.vdi': it is a vdi image (qemu-img convert -O raw /srv/old.vdi "
+        "..., or say <driver type='raw'/>)",
     ),
     (
         _disk(type="file", source="/srv/q.qcow2", driver_name="nbd", driver_format="qcow2"),
-        "keep the promises of its XML: /domain/devices/disk/driver/@name has no effect: only loop "
-        "can show images (take it out, or start with --ignore driver)",
+        "make /dev/vda: images of the format 'qcow2' need the program 'qemu-storage-daemon' "
+        "(install it: apt install qemu-system-common, dnf install qemu-img, zypper install "
+        "qemu-tools, apk add qemu)",
+    ),
+    (
+        _disk(type="file", source="/srv/q.qcow2", driver_name="loop", driver_format="qcow2"),
+        "make /dev/vda: driver 'loop' shows raw images only, not qcow2 (say <driver name='qemu' "
+        "type='qcow2'/>)",
+    ),
+    (
+        _disk(type="block", source="/dev/sda", driver_name="qemu", driver_format="qcow2"),
+        "make /dev/vda: a block device is shown as it is, not as the qcow2 image in it (say "
+        "<driver type='raw'/>)",
+    ),
+    (
+        _disk(type="file", source="/srv/q.qcow2", driver_format="qed"),
+        "keep the promises of its XML: /domain/devices/disk/driver/@type has no effect: raw "
+        "images are shown by a loop device, qcow2, vmdk and vpc by QEMU beneath it (take it out, "
+        "or start with --ignore driver)",
+    ),
+    (
+        _disk(type="file", source="/srv/q.qcow2", driver_name="tap", driver_format="raw"),
+        "keep the promises of its XML: /domain/devices/disk/driver/@name has no effect: loop or "
+        "qemu can show images (nbd means the same as qemu) (take it out, or start with --ignore "
+        "driver)",
     ),
     (
         _disk(type="network", source="x"),
@@ -225,8 +253,7 @@ REFUSED: tuple[tuple[Domain, str], ...] = (
     ),
     (
         _data("file", "/srv/q.qcow2"),
-        "mount /srv/q.qcow2 for /data: '/srv/q.qcow2': it is a qcow2 image, which only nbd can "
-        "open",
+        "mount /srv/q.qcow2 for /data: '/srv/q.qcow2': it is a qcow2 image",
     ),
     (
         _data("file", "/srv/busy.img"),

@@ -13,7 +13,7 @@ from tests.unit.plan_scenes import HOSTS
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.capabilities_xml import capabilities, domain_capabilities, guest_architectures
 from virtlxc.host.facts import Cache, Cell, HostFacts, Processor
-from virtlxc.host.probe import probe_passive
+from virtlxc.host.probe import PROGRAMS, probe_passive
 from virtlxc.host.topology import parse_list, read_cells, read_cpu
 from virtlxc.host.validate import FAIL, PASS, WARN, rows
 
@@ -146,7 +146,7 @@ def _statuses(host: HostFacts) -> dict[str, str]:
 
 def test_a_good_host_passes() -> None:
     good = replace(
-        V2, programs={name: f"/usr/bin/{name}" for name in ("dnsmasq", "nft", "busybox")}
+        V2, programs={name: f"/usr/bin/{name}" for name in PROGRAMS}
     )
     found = {name: status for name, status in _statuses(good).items() if status != PASS}
     assert found == {"idmapped mounts of zfs": WARN}

@@ -35,6 +35,11 @@ def whole_disk(numbers: tuple[int, int], sysfs: str = SYSFS) -> str:
     return f"/dev/{folder.resolve().parent.name}"
 
 
+def size_of(numbers: tuple[int, int], sysfs: str = SYSFS) -> int:
+    """The bytes of the device with these numbers; OSError when it is not there."""
+    return int(Path(sysfs, "dev/block", f"{numbers[0]}:{numbers[1]}", "size").read_text()) * 512
+
+
 def loop_of(path: str, sysfs: str = SYSFS) -> str:
     """A loop device that the image at ``path`` can be written through; '' if there is none."""
     real = os.path.realpath(path)

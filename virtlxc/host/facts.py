@@ -158,8 +158,9 @@ class Source:
     system that it lies on, ``device`` the numbers of a node. ``holds`` is what a block device or an
     image has in it: a type of file system, 'partitions', 'qcow2' and the like, or '' when nothing
     was recognised. ``whole`` is the disk that a partition belongs to. ``loop`` is a loop device
-    that an image is written through. ``quota``: the file system keeps quotas of projects.
-    ``idmapped``: whether it takes idmapped mounts, None where its type tells.
+    that an image is written through. ``upon`` says what cannot be trusted about the images that an
+    image builds upon. ``quota``: the file system keeps quotas of projects. ``idmapped``: whether it
+    takes idmapped mounts, None where its type tells.
     """
 
     path: str
@@ -171,6 +172,7 @@ class Source:
     holds: str = ""
     whole: str = ""
     loop: str = ""
+    upon: str = ""
     quota: bool = False
     idmapped: bool | None = None
 
@@ -246,7 +248,8 @@ class StartFacts:
     :attr:`virtlxc.model.Hostdev.usb_name`. ``loops`` are the numbers of the loop devices that a
     running domain has already, by their tag. ``lxcfs`` are the files that stand for those of
     /proc. ``root_account`` is the account in /etc/passwd that the container's root is, by its
-    ``<idmap>``; '' for none.
+    ``<idmap>``; '' for none. ``storage_daemon`` is the path of QEMU's, '' when it is not there or
+    not asked for.
     """
 
     sources: tuple[Source, ...] = ()
@@ -263,6 +266,7 @@ class StartFacts:
     loops: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     lxcfs: tuple[str, ...] = ()
     root_account: str = ""
+    storage_daemon: str = ""
 
     def source(self, path: str) -> Source:
         """What is at ``path``; a path that was not looked at counts as missing."""

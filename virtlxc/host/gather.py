@@ -12,12 +12,13 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from virtlxc.host import blockdevices, idmapped, inits, links, lxcfs, usb
+from virtlxc.host import blockdevices, idmapped, imagechains, inits, links, lxcfs, programs, usb
 from virtlxc.host.facts import HostRoot, Init, Network, Nic, Shared, Source, StartFacts
 from virtlxc.host.hierarchies import unescape
 from virtlxc.host.security import idmap
 from virtlxc.model import Domain, Filesystem, Share
 from virtlxc.model.container import RAM
+from virtlxc.model.disk import QEMU_FORMATS
 from virtlxc.runtime import syscalls
 from virtlxc.runtime.ops.loops import tagged
 
@@ -81,6 +82,7 @@ def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFact
         usb=_usb(domain),
         lxcfs=lxcfs.files(),
         root_account=_root_account(domain),
+        storage_daemon=_storage_daemon(domain),
     )
 
 
@@ -99,6 +101,11 @@ def _root_account(domain: Domain) -> str:
             if uid == str(root):
                 return name
     return ""
+
+
+def _storage_daemon(domain: Domain) -> str:
+    wanted = any(disk.by_qemu for disk in domain.disks)
+    return (programs.find(programs.STORAGE_DAEMON) or "") if wanted else ""
 
 
 def loops() -> dict[str, tuple[int, int]]:
@@ -137,7 +144,9 @@ def look_into(path: str) -> Source:
     if source.kind not in ("block", "file"):
         return source
     loop = blockdevices.loop_of(path) if source.kind == "file" else ""
-    return replace(source, holds=blockdevices.holds(path), loop=loop)
+    holds = blockdevices.holds(path)
+    upon = imagechains.problem(path) if source.kind == "file" and holds in QEMU_FORMATS else ""
+    return replace(source, holds=holds, loop=loop, upon=upon)
 
 
 def _nics(domain: Domain) -> dict[str, Nic]:

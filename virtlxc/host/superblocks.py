@@ -49,13 +49,15 @@ _GPT = (_Mark("partitions", 512, b"EFI PART"), _Mark("partitions", 4096, b"EFI P
 _BOOT_SIGNATURE = _Mark("partitions", 510, b"\x55\xaa")
 _MBR_ENTRIES = range(446, 510, 16)
 
+#: Images of virtual disks, which hold something else than what their files do.
+DISK_IMAGES = frozenset({"qcow2", "vmdk", "vdi", "vhdx"})
 #: What is no file system, and why it cannot be mounted.
 NOT_MOUNTABLE = {
     "partitions": "it has a partition table, and no file system of its own",
-    "qcow2": "it is a qcow2 image, which only nbd can open",
-    "vmdk": "it is a vmdk image, which only nbd can open",
-    "vdi": "it is a vdi image, which only nbd can open",
-    "vhdx": "it is a vhdx image, which only nbd can open",
+    "qcow2": "it is a qcow2 image",
+    "vmdk": "it is a vmdk image",
+    "vdi": "it is a vdi image",
+    "vhdx": "it is a vhdx image",
     "luks": "it is encrypted (LUKS)",
     "lvm": "it is a physical volume of LVM",
     "swap": "it is swap space",

@@ -27,6 +27,7 @@ _USES = {
     "dnsmasq": "DHCP and DNS of virtual networks",
     "nft": "NAT of virtual networks",
     "busybox": "the busybox template",
+    programs.STORAGE_DAEMON: "disks in qcow2, vmdk and vpc images",
 }
 _CONTROLLERS = (
     ("memory", "<memory> and <memtune>", FAIL),

@@ -21,10 +21,15 @@ class IoTune:
     kept: tuple[Kept, ...] = ()
 
 
+# Who can show an image: a loop device by itself, or with QEMU between it and the image.
+_BY_QEMU = ("qemu", "nbd")
+QEMU_FORMATS = ("qcow2", "vmdk", "vpc")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
     """``type`` 'block' (``source`` is a device of the host) or 'file' (an image, by ``driver_name``
-    'loop' or 'nbd' and ``driver_format``); ``target`` is the name below /dev."""
+    'loop', 'qemu' or 'nbd', and ``driver_format``); ``target`` is the name below /dev."""
 
     type: str = "file"
     device: str = "disk"
@@ -38,6 +43,18 @@ class Disk:
     iotune: IoTune | None = None
     alias: str | None = None
     kept: tuple[Kept, ...] = ()
+
+    @property
+    def by_loop(self) -> bool:
+        """A raw image is shown as it is, whoever is named: the guest sees the same bytes."""
+        named = self.driver_name in (None, "loop", *_BY_QEMU)
+        return self.type == "file" and named and self.driver_format in (None, "raw")
+
+    @property
+    def by_qemu(self) -> bool:
+        """An image of another format, which QEMU has to read for the loop device."""
+        named = self.driver_name in (None, *_BY_QEMU)
+        return self.type == "file" and named and self.driver_format in QEMU_FORMATS
 
 
 # What the names of disks begin with; then come letters, a to z, aa to az ...
@@ -137,16 +154,16 @@ DISK = Table(
             path="driver/@name",
             field="driver_name",
             treatment=REFUSED,
-            served=("loop",),
-            note="only loop can show images",
+            served=("loop", *_BY_QEMU),
+            note="loop or qemu can show images (nbd means the same as qemu)",
         ),
         Value(
             path="driver/@type",
             field="driver_format",
             type=types.IMAGE_FORMAT,
             treatment=REFUSED,
-            served=("raw",),
-            note="only raw images can be shown",
+            served=("raw", *QEMU_FORMATS),
+            note="raw images are shown by a loop device, qcow2, vmdk and vpc by QEMU beneath it",
         ),
         Value(
             path="driver/@cache",

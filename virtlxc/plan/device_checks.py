@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from virtlxc.host import packages
 from virtlxc.host.facts import Source
-from virtlxc.host.superblocks import NOT_MOUNTABLE
-from virtlxc.model import Hostdev, Interface
+from virtlxc.host.superblocks import DISK_IMAGES, NOT_MOUNTABLE
+from virtlxc.model import Disk, Hostdev, Interface
+from virtlxc.model.disk import QEMU_FORMATS
 from virtlxc.plan import devices, images, lending, nodes
 from virtlxc.plan.scene import Scene
 
@@ -52,20 +54,46 @@ def disks(scene: Scene) -> None:
         source = scene.start.source(disk.source or "")
         if disk.type == "block":
             is_device(scene, step, source, "block")
+            _as_it_is(scene, step, disk)
         elif disk in images.disks(scene):
             image(scene, step, source, readonly=disk.readonly)
-            if disk.driver_format is None and source.holds in NOT_MOUNTABLE:
-                _no_foreign_format(scene, step, source)
+            _format(scene, step, disk, source)
+        elif disk.type == "file":
+            _as_it_is(scene, step, disk)
 
 
-def _no_foreign_format(scene: Scene, step: str, source: Source) -> None:
-    """An image whose format nobody named, and that is of one which would be shown as it is."""
-    if "nbd" in NOT_MOUNTABLE[source.holds]:
+def _as_it_is(scene: Scene, step: str, disk: Disk) -> None:
+    """A loop device by itself and a block device show all bytes that are there."""
+    form = disk.driver_format
+    if form not in QEMU_FORMATS:
+        return
+    if disk.type == "block":
+        cause = f"a block device is shown as it is, not as the {form} image in it"
+        raise scene.refuse(step, cause, "say <driver type='raw'/>")
+    cause = f"driver 'loop' shows raw images only, not {form}"
+    raise scene.refuse(step, cause, f"say <driver name='qemu' type='{form}'/>")
+
+
+def _format(scene: Scene, step: str, disk: Disk, source: Source) -> None:
+    """What is in the image must be of the format that is named, or else of none."""
+    path, holds = source.path, source.holds
+    if disk.driver_format is None and holds in DISK_IMAGES:
+        named = holds if holds in QEMU_FORMATS else "raw"
+        other = f"qemu-img convert -O raw {path} ..., or " if named == "raw" else ""
+        raise scene.refuse(
+            step, f"'{path}': {NOT_MOUNTABLE[holds]}", f"{other}say <driver type='{named}'/>"
+        )
+    if not disk.by_qemu:
+        return
+    if not scene.start.storage_daemon:
         raise scene.refuse(
             step,
-            f"'{source.path}': {NOT_MOUNTABLE[source.holds]}",
-            f"qemu-img convert -O raw {source.path} ..., or say <driver type='raw'/>",
+            f"images of the format '{disk.driver_format}' need the program"
+            f" '{packages.STORAGE_DAEMON}'",
+            packages.how_to_install(packages.STORAGE_DAEMON),
         )
+    if source.upon:
+        raise scene.refuse(step, f"'{path}' {source.upon}")
 
 
 def image(scene: Scene, step: str, source: Source, *, readonly: bool) -> None:

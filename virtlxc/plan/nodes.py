@@ -78,7 +78,7 @@ def of_disk(scene: Scene, disk: Disk) -> Node | None:
     """The node of a disk; None for one that cannot be shown, or is not there."""
     access = "rm" if disk.readonly else "rwm"
     shown = f"the disk {disk.source}" + (", read-only" if disk.readonly else "")
-    if disk.type == "file" and images.by_loop(disk.driver_name, disk.driver_format):
+    if disk.by_loop or disk.by_qemu:
         return Node(
             path=disk.target,
             kind="b",

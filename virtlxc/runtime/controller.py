@@ -17,6 +17,7 @@ from .disk import read_text, replace
 from .journal import undo, undo_records, write_journal
 from .lean import Socket, packet_pair, parse, receive_fds, signal, stream, unparse
 from .ops.cgroups import end_stragglers, kill_tree
+from .ops.served import serves
 from .performer import Boot, Start, amended, describe, perform, perform_again
 from .protocol import Failed, ProtocolError
 from .service import FEATURES, Service
@@ -348,6 +349,8 @@ class Controller:
         while time.monotonic() < deadline:
             try:
                 if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    if not _children():
+                        break
                     time.sleep(0.0005)
             except ChildProcessError:
                 break
@@ -359,6 +362,9 @@ class Controller:
         Every undo looks at what is there, so that steps never performed are no harm. The daemon
         undoes its own steps, but for those that wait for our end.
         """
+        for fd in self._keys.values():
+            os.close(fd)  # a loop device goes with its last user
+        self._keys = {}
         plan = parse(zlib.decompress(self.start.packed_plan))
         own = [
             step
@@ -415,6 +421,7 @@ def _show(title: list[str]) -> None:
 def _children() -> list[int]:
     """Our children: init, and during a start the stage, which a performer may have forked.
 
+    But not who serves an image: that one brings the guest's last writes to it, and ends by an undo.
     By looking at every process: /proc/PID/task/PID/children is an option of the kernel, and a start
     that failed may take its time.
     """
@@ -426,7 +433,7 @@ def _children() -> list[int]:
                 stat = read_text(f"/proc/{name}/stat")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if int(stat.rpartition(") ")[2].split()[1]) == own:
+            if int(stat.rpartition(") ")[2].split()[1]) == own and not serves(int(name)):
                 found.append(int(name))
     return found
 

@@ -330,7 +330,7 @@ class Domains:
 
     def block_info(self, ref: Ref, path: str, flags: int = 0) -> BlockInfo:
         """Not [fast]: the image may be on a network."""
-        return blocks.info(self._view(ref), path, flags)
+        return blocks.info(self._core, self._view(ref), path, flags)
 
     def block_peek(self, ref: Ref, path: str, offset: int, size: int, flags: int = 0) -> bytes:
         return blocks.peek(self._view(ref), path, offset, size, flags)

@@ -16,8 +16,9 @@ from virtlxc.driver.domain.domain import View
 from virtlxc.driver.figures import stats
 from virtlxc.driver.life import groups
 from virtlxc.driver.ref import BlockInfo, BlockStats
+from virtlxc.driver.storage.files import probe
 from virtlxc.errors import Code, VirtlxcError
-from virtlxc.host.blockdevices import whole_disk
+from virtlxc.host.blockdevices import size_of, whole_disk
 from virtlxc.model import Disk, Domain
 from virtlxc.plan.images import tag_of
 
@@ -30,7 +31,7 @@ def find(domain: Domain, path: str, aliases: tuple[str, ...] = ()) -> Disk | Non
     return None
 
 
-def info(view: View, path: str, flags: int) -> BlockInfo:
+def info(core: Core, view: View, path: str, flags: int) -> BlockInfo:
     refusals.check_flags("lxcDomainGetBlockInfo", flags)
     if not path:
         raise refusals.bad_argument("NULL or empty path")
@@ -40,9 +41,25 @@ def info(view: View, path: str, flags: int) -> BlockInfo:
     with _opened(view, disk, os.O_RDONLY) as fd:
         found = os.fstat(fd)
         size = os.lseek(fd, 0, os.SEEK_END)
+        shown = _shown(core, view, disk, fd, size) if disk.by_qemu else size
     if stat.S_ISBLK(found.st_mode):
         return BlockInfo(size, size, size)
-    return BlockInfo(found.st_blocks * 512, size, size)
+    return BlockInfo(found.st_blocks * 512, shown, size)
+
+
+def _shown(core: Core, view: View, disk: Disk, fd: int, size: int) -> int:
+    """How much the guest sees of an image that is not raw: its device's size, or its header's."""
+    numbers = core.host.loops().get(tag_of(view.uuid, disk.target)) if view.run else None
+    if numbers is not None:
+        return size_of(numbers)
+    head = probe(fd, size)
+    if head.format != disk.driver_format:
+        raise VirtlxcError(
+            f"disk '{disk.target}' of domain '{view.name}': {disk.source} is no"
+            f" {disk.driver_format} image",
+            Code.OPERATION_FAILED,
+        )
+    return head.capacity
 
 
 def peek(view: View, path: str, offset: int, size: int, flags: int) -> bytes:

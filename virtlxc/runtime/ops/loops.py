@@ -9,6 +9,7 @@ import struct
 
 from ..disk import read_text
 from .context import Context, StepError
+from .served import open_served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,15 +36,26 @@ _ATTEMPTS = 64
 
 
 def attach(
-    ctx: Context, *, key: str, path: str, tag: str, readonly: bool = False, stays: bool = False
+    ctx: Context,
+    *,
+    key: str,
+    path: str,
+    tag: str,
+    readonly: bool = False,
+    stays: bool = False,
+    served: dict[str, str] | None = None,
 ) -> None:
     """Make the image file ``path`` a loop device, open under ``key``.
 
     The kernel frees it when nobody has it open or mounted any more. ``stays``: it lives until
-    ``loop-clear`` {tag}. ``tag`` (at most 63 bytes) tells what it is for.
+    ``loop-clear`` {tag}. ``tag`` (at most 63 bytes) tells what it is for. ``served`` is the
+    group of a daemon that shows the image as a raw file, see ``image-serve``.
     """
     mode = os.O_RDONLY if readonly else os.O_RDWR
-    image = os.open(path, mode | os.O_CLOEXEC)
+    if served is None:
+        image = os.open(path, mode | os.O_CLOEXEC)
+    else:
+        image = open_served(path, served, mode)
     try:
         flags = (_READ_ONLY if readonly else 0) | (0 if stays else _AUTOCLEAR)
         name = tag.encode()[: _NAME_SIZE - 1]
