@@ -43,6 +43,8 @@ def test_a_word_it_does_not_know_prints_the_usage(arguments: list[str]) -> None:
     result = quickstart(*arguments)
     assert result.returncode == 2
     assert result.stderr.startswith("usage: ./quickstart run | test | remove")
+    for argument in arguments[-1:]:
+        assert result.stderr.endswith(f"quickstart: '{argument}' is none of these\n")
 
 
 # Programs that the script uses, for a PATH where nothing else is found.
@@ -86,7 +88,9 @@ def bare() -> Iterator[Path]:
     folder.chmod(0o755)  # a plain user must reach it
     script = (CHECKOUT / "quickstart").read_text()
     script = script.replace("lock_patience_s=60", "lock_patience_s=2")
-    # What this host has in its system folders must not be found.
+    # What this host has must not be touched, and not be found.
+    for path in ("/usr/local/bin/virtlxc", "/run/virtlxc", "/var/lib/virtlxc", "/etc/virtlxc"):
+        script = script.replace(path, str(folder / "host") + path)
     script = script.replace("PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin\n", "")
     copy = folder / "quickstart"
     copy.write_text(script)
@@ -106,9 +110,11 @@ def program(folder: Path, name: str, text: str) -> None:
     (folder / "tools" / name).chmod(0o755)
 
 
-def run_bare(folder: Path, *before: str) -> subprocess.CompletedProcess[str]:
+def run_bare(
+    folder: Path, *before: str, words: tuple[str, ...] = ("run",)
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*before, str(folder / "quickstart"), "run"],
+        [*before, str(folder / "quickstart"), *words],
         capture_output=True,
         text=True,
         env={"PATH": str(folder / "tools")},
@@ -155,3 +161,93 @@ def test_a_plain_user_without_any_of_them_is_told(bare: Path) -> None:
     result = run_bare(bare, drop, "--reuid=65534", "--regid=65534", "--clear-groups")
     assert result.returncode == 1
     assert "quickstart: become root: found none of sudo, doas, su" in result.stderr
+
+
+@pytest.mark.host
+def test_packages_that_are_not_found_come_with_the_warnings_of_the_update(bare: Path) -> None:
+    text = """#!/bin/sh
+case $1 in
+update) echo "W: Failed to fetch: Temporary failure resolving 'mirror.test'" ;;
+*) echo "E: Unable to locate package python3" && exit 100 ;;
+esac
+"""
+    program(bare, "apt-get", text)
+    program(bare, "dpkg-query", "#!/bin/sh\n")
+    result = run_bare(bare)
+    assert result.returncode == 1
+    warned, said = result.stderr.splitlines()[:2]
+    assert warned == "W: Failed to fetch: Temporary failure resolving 'mirror.test'"
+    assert said == "E: Unable to locate package python3"
+    assert "does the network reach the package mirrors?" in result.stderr
+
+
+# A virtlxc that notes what it is asked; the daemon runs from its first question on.
+COMMAND = """#!/bin/sh
+echo "$*" >>'{folder}/calls'
+case $* in
+"list --all --name") cat '{folder}/domains' ;;
+"delete quickstart") sed -i /quickstart/d '{folder}/domains' ;;
+esac
+"""
+
+
+@pytest.fixture
+def made(bare: Path) -> Path:
+    """What ``run`` leaves behind; the daemon has ended since then, as after a reboot."""
+    notes, folder = bare / ".quickstart", bare / "host/etc/virtlxc"
+    for path in (notes, folder, bare / ".venv/bin", bare / "host/usr/local/bin"):
+        path.mkdir(parents=True)
+    (notes / "folders").write_text(f"{folder}\n{bare}/host/run/virtlxc\n")
+    (notes / "made").write_text("link\ncontainer\n")
+    (bare / "domains").write_text("quickstart\n\n")
+    command = bare / ".venv/bin/virtlxc"
+    command.write_text(COMMAND.format(folder=bare))
+    command.chmod(0o755)
+    (bare / "host/usr/local/bin/virtlxc").symlink_to(command)
+    (bare / "tools/cp").symlink_to("/bin/cp")
+    return bare
+
+
+@pytest.mark.host
+def test_remove_takes_containers_and_folders_when_no_daemon_runs(made: Path) -> None:
+    planned = run_bare(made, words=("remove", "--dry-run")).stdout
+    assert "would remove the container quickstart\n" in planned
+    assert "would remove the daemon, its networks and its folders" in planned
+    result = run_bare(made, words=("remove",))
+    assert result.returncode == 0, result.stderr
+    assert "delete quickstart" in (made / "calls").read_text()
+    assert not (made / "host/etc/virtlxc").exists()
+    assert not (made / ".venv").exists()
+    assert not (made / "host/usr/local/bin/virtlxc").is_symlink()
+
+
+@pytest.mark.host
+def test_remove_touches_nothing_while_other_containers_are_there(made: Path) -> None:
+    (made / "domains").write_text("busybox\nquickstart\nweb\n")
+    (made / ".quickstart/made").write_text("link\ncontainer\nimage\n")
+    image = made / "host/var/lib/virtlxc/images/busybox"
+    image.mkdir(parents=True)
+    result = run_bare(made, words=("remove",))
+    assert result.returncode == 1
+    assert "remove the daemon: other containers exist: busybox web\n" in result.stderr
+    assert (made / "calls").read_text() == "list --all --name\n"
+    assert image.exists()
+
+
+@pytest.mark.host
+def test_remove_does_not_forget_what_it_cannot_reach(made: Path) -> None:
+    (made / ".venv/bin/virtlxc").unlink()
+    result = run_bare(made, words=("remove",))
+    assert result.returncode == 1
+    assert "remove the containers:" in result.stderr
+    assert "mend: ./quickstart run makes it again" in result.stderr
+    assert (made / ".quickstart/folders").exists()
+
+
+@pytest.mark.host
+def test_remove_where_nothing_was_made_says_so(bare: Path) -> None:
+    for words in (("remove", "--dry-run"), ("remove",)):
+        result = run_bare(bare, words=words)
+        assert result.returncode == 0, result.stderr
+        assert "nothing was made from" in result.stdout
+    assert not (bare / ".quickstart").exists()
