@@ -116,6 +116,30 @@ def test_the_console_ends_with_its_domain(box: Instance) -> None:
         box.virtlxc("start", "box").ok()
 
 
+def test_ctrl_and_c_ends_a_program_on_busybox_s_console(instance: Instance) -> None:
+    """The terminal is the shell's, not init's: job control, and no SIGINT for init."""
+    instance.virtlxc("new", "tiny", "--template", "busybox", "--no-network", "--start").ok()
+    console = terminal(instance, "console", "tiny")
+    console.expect("press Enter")
+    console.type("\r")
+    console.expect("root@tiny")
+    assert "job control turned off" not in console.text()
+    console.type("sleep 1000\r")
+    console.expect("sleep 1000")
+    wait_for("the program", lambda: "sleep 1000" in _processes(instance))
+    console.type("\x03")
+    wait_for("its end", lambda: "sleep 1000" not in _processes(instance))
+    console.type("echo $((40+2))\r")
+    console.expect("42")
+    console.type("\x1d")
+    assert console.end() == 0
+    instance.virtlxc("destroy", "tiny").ok()
+
+
+def _processes(instance: Instance) -> str:
+    return instance.virtlxc("exec", "tiny", "--", "ps").ok()
+
+
 def test_console_needs_a_terminal(box: Instance) -> None:
     assert box.virtlxc("console", "box").failed() == (
         "error: Cannot run interactive console without a controlling TTY\n"

@@ -48,8 +48,8 @@ FOLDERS = (
 )
 LINKS = (("var/run", "../run"),)
 
-# No ctrlaltdel: the console is init's controlling terminal, so Ctrl and C there is a SIGINT for
-# init, which must not boot the container again.
+# askfirst with a "-": the shell takes the console as its controlling terminal, so that Ctrl and C
+# reach what runs in it. No ctrlaltdel: a SIGINT for init must not boot the container again.
 INITTAB = """\
 ::sysinit:/etc/init.d/rcS
 ::askfirst:-/bin/sh

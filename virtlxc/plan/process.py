@@ -140,16 +140,23 @@ def sysctls(scene: Scene) -> Iterator[Step]:
         yield _init(f"set {row.name}", "sysctl", args, row.value, "goes with the namespace")
 
 
+# As on a machine, its console gets its session from the shell or getty that it starts there. A
+# terminal that is init's already can be taken over by the host's root alone: no job control, and
+# Ctrl and C is a SIGINT for init, which many an inittab takes for a reboot. systemd lets go of it
+# by itself, sysvinit takes it, and any other init may be a program that people talk to.
+_LEAVES_THE_TERMINAL = frozenset({"busybox"})
+
+
 def rights(scene: Scene) -> Iterator[Step]:
     """The last steps before the guest's own program, from a process that can do everything."""
     domain = scene.domain
     yield _init("join a new keyring", "keyring", {}, "a session keyring of its own, not the host's")
-    yield _init(
-        "open the console",
-        "console",
-        {"path": "/dev/console", "user": domain.os.inituser},
-        "new session, controlling terminal, standard input, output and error",
-    )
+    args: dict[str, object] = {"path": "/dev/console", "user": domain.os.inituser}
+    text = "new session, controlling terminal, standard input, output and error"
+    if scene.start.init.kind in _LEAVES_THE_TERMINAL:
+        args["controlling"] = False
+        text = "new session, standard input, output and error; the terminal is for a login to take"
+    yield _init("open the console", "console", args, text)
     kept = kept_capabilities(scene)
     dropped = [name for name in capabilities.NAMES if name not in kept]
     yield _init(

@@ -30,14 +30,22 @@ def hostname(ctx: Context, *, name: str) -> None:
     syscalls.sethostname(name)
 
 
-def console(ctx: Context, *, path: str = "/dev/console", user: str | None = None) -> None:
+def console(
+    ctx: Context,
+    *,
+    path: str = "/dev/console",
+    user: str | None = None,
+    controlling: bool = True,
+) -> None:
     """Init, after pivot: new session, ``path`` as controlling terminal and as 0, 1, 2.
 
-    ``user``: the tty is given to this user (as in ``credentials``).
+    ``user``: the tty is given to this user (as in ``credentials``). ``controlling`` is false for
+    an init that leaves its session's terminal to what it starts.
     """
     os.setsid()
     tty = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    fcntl.ioctl(tty, _TIOCSCTTY, 0)
+    if controlling:
+        fcntl.ioctl(tty, _TIOCSCTTY, 0)
     if user is not None:
         os.fchown(tty, find_user(ctx.key("root"), user).uid, -1)
     for number in range(3):
