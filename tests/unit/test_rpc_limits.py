@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.rpc_service import Service, running, wait_until
+from tests.unit.rpc_service import Raw, Service, running, wait_until
 from virtlxc.errors import Code
-from virtlxc.rpc import peer, wire
+from virtlxc.rpc import peer, server, wire
 from virtlxc.rpc.tables import KEEPALIVE, PROGRAMS, procedure
 
 
@@ -167,6 +167,66 @@ def test_clients_beyond_the_limit_wait_their_turn(tmp_path: Path) -> None:
         late.socket.settimeout(10)
         assert late.receive()[0].status == wire.OK
         second.close()
+
+
+def reading(service: Service) -> Raw:
+    return Raw(service.path_ro)
+
+
+def test_one_user_does_not_keep_others_from_the_read_only_socket(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More than wait for each other elsewhere, opened or not, and then no more."""
+    monkeypatch.setattr(server, "USER_MAX", 30)
+    users = iter([1001] * 32)
+    monkeypatch.setattr(server, "peer_credentials", lambda _: (1, next(users, 1002), 1))
+    monkeypatch.setattr(peer, "peer_credentials", lambda _: (1, 1001, 1))
+    held = [reading(service) for _ in range(30)]
+    wait_until(lambda: service.server.client_count == 30)
+    assert reading(service).is_closed() and reading(service).is_closed()
+    assert caplog.text.count("uid 1001 has 30 connections and gets no more") == 1
+    with service.connect(readonly=True) as other:
+        assert other.call("CONNECT_GET_TYPE") == {"type": "LXC"}
+    held.pop().open()
+    wait_until(lambda: service.server.client_count == 29)
+    users = iter([1001])
+    reading(service).open()
+
+
+def test_who_may_only_read_sends_no_large_packets(service: Service) -> None:
+    """Thirty-two million bytes that never come are kept for somebody."""
+    rude = reading(service).open()
+    rude.socket.sendall(struct.pack(">I", (1 << 20) + 1) + bytes(100))
+    assert rude.is_closed()
+    polite = reading(service).open()
+    polite.socket.sendall(struct.pack(">I", 1 << 20) + bytes(100))
+    polite.socket.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        polite.receive()
+
+
+def test_slow_calls_of_readers_hold_up_no_others(service: Service) -> None:
+    domains = service.driver.domains
+    dom = domains.add("web1")
+
+    def wait(*_: object) -> list[object]:
+        domains.slow.wait(20)
+        return []
+
+    domains.all_stats = wait  # type: ignore[method-assign, assignment]
+    domains.slow.clear()
+    readers = [reading(service).open() for _ in range(8)]
+    try:
+        for raw in readers * 5:
+            name = "CONNECT_GET_ALL_DOMAIN_STATS"
+            raw.socket.sendall(raw.packet(name, doms=[], stats=0, flags=0))
+        with service.connect() as connection:
+            started = time.monotonic()
+            connection.call("DOMAIN_SET_MEMORY_PARAMETERS", dom=dom, params=[], flags=0)
+            assert time.monotonic() - started < 5
+    finally:
+        domains.slow.set()
+    assert readers[0].receive()[0].status == wire.OK
 
 
 def test_a_client_that_answers_no_pings_is_given_up(tmp_path: Path) -> None:

@@ -32,8 +32,11 @@ _audit = logging.getLogger("virtlxc.audit")
 _TURN = 32
 # Bytes that a packet may have before the connection was opened.
 _STRANGER_MAX = 65536
+# Bytes that a packet of a client who may only read may have: the statistics of many domains.
+_READER_MAX = 1 << 20
 # Bytes of events that may wait for a client that does not read; then it is given up.
 _BACKLOG_MAX = 4 << 20
+_READER_BACKLOG_MAX = 256 << 10
 _FD_SPACE = socket.CMSG_SPACE(4 * wire.FDS_MAX)
 
 
@@ -152,6 +155,8 @@ class Client:
         size = wire.packet_size(data)
         if size > self._config.max_message_bytes:
             raise DecodeError(f"a packet of {size} bytes is longer than max_message_bytes allows")
+        if size > _READER_MAX and self.readonly:
+            raise DecodeError(f"a packet of {size} bytes of a client that may only read")
         if size > _STRANGER_MAX and not self.opened:
             raise DecodeError(f"a packet of {size} bytes before the connection was opened")
         if len(data) < size:
@@ -200,12 +205,15 @@ class Client:
     def tell(self, event: object) -> None:
         """Tells of an event, if this client wants it."""
         for name, packet in self._registrations.packets(event):
-            if self._out_size > _BACKLOG_MAX:
+            if self._is_behind():
                 self._give_up("it does not read what it is sent")
                 return
             if self._config.log_calls:
                 _audit.info("uid=%d pid=%d event=%s", self.uid, self.pid, name)
             self.send(packet)
+
+    def _is_behind(self) -> bool:
+        return self._out_size > (_READER_BACKLOG_MAX if self.readonly else _BACKLOG_MAX)
 
     def _answered(self) -> None:
         was_stuck = self._stuck()
@@ -313,7 +321,7 @@ class Client:
 
     def _take_keepalive(self, head: wire.Header) -> None:
         if head.proc == procedure("PING", KEEPALIVE).number and head.type == wire.MESSAGE:
-            if self._out_size > _BACKLOG_MAX:
+            if self._is_behind():
                 self._give_up("it does not read what it is sent")
             else:
                 self.send(_keepalive("PONG"))

@@ -2,7 +2,7 @@
 
 One event loop reads, writes and answers what needs no waiting; calls that block go to worker
 threads, those marked ``high`` to threads of their own, so that a destroy never queues behind
-twenty slow starts.
+twenty slow starts. Clients who may only read have threads of their own, too.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ import errno
 import logging
 import os
 import socket
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from virtlxc.rpc import registry, wire
 from virtlxc.rpc.admission import ANSWER_SECONDS, Admission
 from virtlxc.rpc.dispatch import Job
-from virtlxc.rpc.listen import listen_unix, remove_socket
+from virtlxc.rpc.listen import listen_unix, peer_credentials, remove_socket
 from virtlxc.rpc.peer import Client
 
 if TYPE_CHECKING:
     from virtlxc.config import Config
     from virtlxc.driver.driver import Driver
+    from virtlxc.rpc.registry import Handler
 
 _log = logging.getLogger(__name__)
 
 _READ_SIZE = 65536
 _STRANGER_SECONDS = 10.0
 _NO_DESCRIPTORS_SECONDS = 1.0
+USER_MAX = 100
+"""Connections of one user, who is not root, to a read-only socket: nobody keeps others out."""
 
 
 class _Listener:
@@ -47,12 +51,33 @@ class _Listener:
         self.clients: set[Client] = set()
         self.strangers: set[Client] = set()
         self.accepting = False
+        self._users: Counter[int] = Counter()
+        self._refused: set[int] = set()
 
     def has_room(self, config: Config) -> bool:
-        return (
-            len(self.clients) < config.max_clients
-            and len(self.strangers) < config.max_anonymous_clients
-        )
+        """Strangers wait for each other, but not where anybody may connect: there users count."""
+        strangers = len(self.strangers) < config.max_anonymous_clients
+        return len(self.clients) < config.max_clients and (strangers or self.readonly)
+
+    def admits(self, uid: int) -> bool:
+        """Whether the user may have one more connection; he is counted then. Told once."""
+        if not self.readonly or uid in (0, os.geteuid()):
+            return True
+        if self._users[uid] >= USER_MAX:
+            if uid not in self._refused:
+                _log.warning("uid %d has %d connections and gets no more", uid, USER_MAX)
+            self._refused.add(uid)
+            return False
+        self._users[uid] += 1
+        return True
+
+    def left(self, uid: int) -> None:
+        """A connection of the user has ended."""
+        if uid in self._users:
+            self._users[uid] -= 1
+            if not self._users[uid]:
+                del self._users[uid]
+                self._refused.discard(uid)
 
 
 class Server:
@@ -77,6 +102,8 @@ class Server:
         self._listeners: list[_Listener] = []
         self._workers = ThreadPoolExecutor(config.max_workers, "call")
         self._urgent = ThreadPoolExecutor(config.prio_workers, "urgent")
+        # Whoever may only read, and that is anybody, keeps none of the others waiting.
+        self._readers = ThreadPoolExecutor(max(1, config.max_workers // 4), "reader")
         self._unsubscribe = driver.events.subscribe(self._event_from_any_thread)
         self._stopped = False
 
@@ -126,6 +153,9 @@ class Server:
             self._accept_off(listener)
             self.loop.call_later(_NO_DESCRIPTORS_SECONDS, self._accept_on, listener)
             return
+        if not listener.admits(peer_credentials(connected)[1]):
+            connected.close()
+            return
         client = Client(self, connected, listener.readonly)
         self._clients[client] = listener
         listener.clients.add(client)
@@ -169,6 +199,7 @@ class Server:
 
     def client_gone(self, client: Client) -> None:
         listener = self._clients.pop(client)
+        listener.left(client.uid)
         listener.clients.discard(client)
         listener.strangers.discard(client)
         client.unbind()
@@ -200,8 +231,12 @@ class Server:
             job.perform()
             self._done(job)
         else:
-            pool = self._urgent if "high" in handler.procedure.marks else self._workers
-            pool.submit(self._work, job)
+            self._pool(client, handler).submit(self._work, job)
+
+    def _pool(self, client: Client, handler: Handler) -> ThreadPoolExecutor:
+        if client.readonly:
+            return self._readers
+        return self._urgent if "high" in handler.procedure.marks else self._workers
 
     def _work(self, job: Job) -> None:
         job.perform()
@@ -255,3 +290,4 @@ class Server:
             client.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._urgent.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
