@@ -231,6 +231,29 @@ def test_the_group_is_not_asked(asked: Asked) -> None:
     assert "unmarked as autostarted" in more.ok()
 
 
+GONE = """
+import os, socket, sys, time
+sys.path.insert(0, sys.argv[2])
+made = socket.socket(socket.AF_UNIX)
+made.connect(sys.argv[1])
+if os.fork():
+    os._exit(0)
+time.sleep(0.2)
+from virtlxc.rpc import wire
+from virtlxc.rpc.tables import procedure
+row = procedure("AUTH_POLKIT")
+made.sendall(wire.packet(row.program, row.version, row.number, wire.CALL, 1, wire.OK, b""))
+print(made.recv(4096).decode("latin-1"))
+"""
+
+
+def test_whose_process_has_ended_is_not_asked_for(asked: Asked) -> None:
+    """Somebody else may have its pid by then, and the answer would be about him."""
+    argv = [asked.instance.argv()[0], "-c", GONE, asked.instance.paths.socket, str(CHECKOUT)]
+    found = asked.instance.spaces.run(*argv, user=ALICE, timeout=60)
+    assert "which connected, is gone" in found.stdout
+
+
 WAITING = """
 import json, socket, sys
 path, count = sys.argv[1], int(sys.argv[2])

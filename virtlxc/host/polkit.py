@@ -8,6 +8,7 @@ org.freedesktop.PolicyKit1.Authority.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,10 +39,12 @@ class Answer(NamedTuple):
 class Question:
     """One question on its way. Raises Unavailable, then and later."""
 
-    def __init__(self, pid: int, uid: int, action: str = MANAGE) -> None:
+    def __init__(
+        self, pid: int, uid: int, is_there: Callable[[], bool], action: str = MANAGE
+    ) -> None:
         self._connection = _connect()
         try:
-            subject = ("unix-process", _process(pid, uid))
+            subject = ("unix-process", _process(pid, uid, is_there))
             body: tuple[Any, ...] = (subject, action, {}, _ALLOW_INTERACTION, "")
             call = _call("CheckAuthorization", "(sa{sv})sa{ss}us", body)
             self._serial = next(self._connection.outgoing_serial)
@@ -137,12 +140,17 @@ def _body(reply: Message) -> Any:
         raise Unavailable(f"{error.name}: {error.data[0] if error.data else ''}") from None
 
 
-def _process(pid: int, uid: int) -> dict[str, tuple[str, int]]:
-    """A process as a subject: its start time and user show that the pid still means it."""
+def _process(pid: int, uid: int, is_there: Callable[[], bool]) -> dict[str, tuple[str, int]]:
+    """A process as a subject: its start time and user show that the pid still means it.
+
+    Who connected may have ended since, and somebody else have its pid.
+    """
     try:
         with open(f"/proc/{pid}/stat", errors="replace") as file:
             # The name, in parentheses, may have blanks in it; the start time is field 22.
             started = int(file.read().rpartition(")")[2].split()[19])
     except OSError:
         raise Unavailable(f"process {pid} is gone") from None
+    if not is_there():
+        raise Unavailable(f"process {pid}, which connected, is gone")
     return {"pid": ("u", pid), "start-time": ("t", started), "uid": ("i", uid)}

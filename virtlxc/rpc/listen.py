@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import struct
 
 from virtlxc.errors import Code, From, VirtlxcError
 
-_SO_PEERGROUPS = 59  # asm-generic/socket.h
+_SO_PEERGROUPS, _SO_PEERPIDFD = 59, 77  # asm-generic/socket.h
 _GROUPS_MAX = 256  # the most that Python's getsockopt has room for
 
 
@@ -103,6 +104,23 @@ def peer_groups(connected: socket.socket) -> tuple[int, ...]:
     except OSError:
         return ()
     return struct.unpack(f"{len(raw) // 4}I", raw)
+
+
+def peer_is_there(connected: socket.socket) -> bool:
+    """Whether the process that connected still runs, and its pid means no other.
+
+    A kernel before 6.5 cannot tell: True.
+    """
+    try:
+        pidfd = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except OSError as error:
+        return error.errno == errno.ENOPROTOOPT
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        return not poll.poll(0)
+    finally:
+        os.close(pidfd)
 
 
 def peer_credentials(connected: socket.socket) -> tuple[int, int, int]:

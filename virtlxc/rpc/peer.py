@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from virtlxc.rpc import wire
 from virtlxc.rpc.codec import DecodeError
 from virtlxc.rpc.events import Registrations
-from virtlxc.rpc.listen import peer_credentials
+from virtlxc.rpc.listen import peer_credentials, peer_is_there
 from virtlxc.rpc.streams import Stream, Upload
 from virtlxc.rpc.tables import KEEPALIVE, PROGRAMS, procedure
 
@@ -327,6 +327,9 @@ class Client:
                 self.send(_keepalive("PONG"))
 
     # What the client has
+
+    def is_there(self) -> bool:
+        return not self.closed and peer_is_there(self.socket)
 
     def admit(self) -> None:
         self.server.client_admitted(self)

@@ -29,6 +29,9 @@ class Peer(Protocol):
     admitted: bool
     kept: dict[int, Any]
 
+    def is_there(self) -> bool:
+        """Whether the process that connected still runs, so that ``pid`` means no other."""
+
     def admit(self) -> None:
         """The peer has shown that it may be here; on the event loop."""
 

@@ -34,7 +34,7 @@ def auth_polkit(call: Call) -> Later:
             From.RPC,
         )
     try:
-        question = polkit.Question(peer.pid, peer.uid)
+        question = polkit.Question(peer.pid, peer.uid, peer.is_there)
     except polkit.Unavailable as error:
         raise _unavailable(error) from None
     number = question.fileno()
