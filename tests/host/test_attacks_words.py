@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -95,3 +96,22 @@ def test_a_socket_of_anybody_may_have_any_name(instance: Instance) -> None:
     finally:
         rude.kill()
         rude.wait()
+
+
+def test_a_guests_folders_may_be_deeper_than_python_calls_itself() -> None:
+    """A daemon that starts ends the removal of one that was undefined with its files."""
+    instance = Instance(start=False)
+    try:
+        top = Path(instance.paths.lib, "guests", ".old-cut-off")
+        top.mkdir(parents=True)
+        at = os.open(top, os.O_RDONLY)
+        for _ in range(3000):
+            os.mkdir("d", dir_fd=at)
+            below = os.open("d", os.O_RDONLY, dir_fd=at)
+            os.close(at)
+            at = below
+        os.close(at)
+        instance.start_daemon()
+        assert not top.exists()
+    finally:
+        instance.close()

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from virtlxc.errors import VirtlxcError
+from virtlxc.host import idmapped
 from virtlxc.images import archive
 from virtlxc.images.archive import Refused
 from virtlxc.images.progress import Progress
+from virtlxc.images.removal import remove_tree
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -171,6 +173,58 @@ def test_broken_ones(tmp_path: Path) -> None:
             unpack(path, tmp_path / f"root{number}")
     with pytest.raises(VirtlxcError, match=r"open the archive .*: No such file"):
         unpack(tmp_path / "none", tmp_path / "root9")
+
+
+ODD: tuple[dict[str, str], ...] = (
+    {"size": "9" * 20},
+    {"path": "a\0b"},
+    {"GNU.sparse.map": "0,x", "GNU.sparse.size": "5"},
+    {"GNU.sparse.map": "0,9,5,9", "GNU.sparse.size": "12"},
+    {"SCHILY.xattr.user.long": "x" * (5 << 20)},
+)
+
+
+@pytest.mark.parametrize("headers", ODD, ids=lambda headers: ",".join(headers))
+def test_headers_that_make_no_sense_are_said(tmp_path: Path, headers: dict[str, str]) -> None:
+    """And are not read to their end: what is compressed well may need any memory."""
+    path = packed(tmp_path / "a.tar.gz", (entry("a", pax_headers=headers), b"data"), mode="w:gz")
+    with pytest.raises(VirtlxcError, match=r"broken or no tar archive|do not trust"):
+        unpack(path, tmp_path / "root")
+
+
+@pytest.mark.parametrize("mtime", ["nan", "inf", "-1e300", "9" * 30])
+def test_times_that_never_were_are_none(tmp_path: Path, mtime: str) -> None:
+    headers = {"mtime": mtime}
+    folder = entry("d", tarfile.DIRTYPE, pax_headers=headers)
+    file = entry("d/f", pax_headers=headers)
+    root = unpack(packed(tmp_path / "a.tar", (folder, b""), (file, b"")), tmp_path / "root")
+    assert (root / "d/f").stat().st_mtime == (root / "d").stat().st_mtime == 0
+
+
+def test_a_hole_of_any_size_is_nothing_to_read(tmp_path: Path) -> None:
+    headers = {"GNU.sparse.map": f"{1 << 40},4", "GNU.sparse.size": str((1 << 40) + 4)}
+    path = packed(tmp_path / "a.tar", (entry("hole", pax_headers=headers), b"data"))
+    with open(unpack(path, tmp_path / "root") / "hole", "rb") as file:
+        file.seek(1 << 40)
+        assert file.read() == b"data"
+    assert (tmp_path / "root/hole").stat().st_blocks <= 16
+
+
+def test_deeper_than_python_calls_itself(tmp_path: Path) -> None:
+    name = "d/" * 1900 + "f"
+    root = unpack(packed(tmp_path / "a.tar", (entry(name), b"deep")), tmp_path / "root")
+    fd = os.open(root, os.O_RDONLY)
+    assert os.stat(name, dir_fd=fd).st_size == 4
+    os.mkdir("d/" * 1900 + "x" * 200, dir_fd=fd)
+    os.close(fd)
+    with pytest.raises(OSError, match="nested too deep"):
+        for _ in idmapped.walk(str(root)):
+            pass
+    (tmp_path / "elsewhere").write_text("stays")
+    (root / "link").symlink_to(tmp_path)
+    remove_tree(str(root))
+    assert not root.exists()
+    assert (tmp_path / "elsewhere").read_text() == "stays"
 
 
 def test_who_gives_up_ends_it(tmp_path: Path) -> None:

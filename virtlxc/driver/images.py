@@ -17,7 +17,6 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import threading
 import uuid as _uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +33,7 @@ from virtlxc.host.facts import ALL_IDS
 from virtlxc.host.security import idmap, idranges
 from virtlxc.images.cache import Cache
 from virtlxc.images.progress import Progress
+from virtlxc.images.removal import remove_tree
 from virtlxc.images.template import Request, Template, find, options_of
 from virtlxc.model.complete import MAC_PREFIX
 from virtlxc.paths import Paths
@@ -118,7 +118,7 @@ class Images:
         for entry in os.listdir(self._folder):
             path = f"{self._folder}/{entry}"
             if entry.startswith((_BUILDING, _REMOVING)):
-                _remove_tree(path)
+                remove_tree(path)
                 continue
             made = read_json(f"{path}/made.json")
             if made is not None and made.get("state") == "new":
@@ -257,7 +257,7 @@ class Images:
             defined = self._domains.define(model.format_domain(domain))
             _write_made(final, {**made, "state": "whole"})
         except BaseException as error:
-            _remove_tree(building)
+            remove_tree(building)
             if os.path.lexists(final):
                 with contextlib.suppress(VirtlxcError):
                     if self._is_domain(name, uuid):
@@ -311,7 +311,7 @@ class Images:
         aside = f"{self._folder}/{_REMOVING}{_uuid.uuid4()}"
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, aside)
-        _remove_tree(aside)
+        remove_tree(aside)
 
 
 def _wish(
@@ -361,10 +361,6 @@ def _wish(
 def _mac_of(uuid: str) -> str:
     """A MAC of libvirt's block, from the randomness of the domain's UUID."""
     return f"{MAC_PREFIX}:{_uuid.UUID(uuid).bytes[-3:].hex(':')}"
-
-
-def _remove_tree(path: str) -> None:
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_made(folder: str, made: Mapping[str, Any]) -> None:

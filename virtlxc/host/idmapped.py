@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import struct
@@ -78,7 +79,7 @@ def shift(root: str, first: int) -> None:
     hard links are one file and are shifted once.
     """
     seen: set[int] = set()
-    for folder, folders, names, fd in os.fwalk(root, follow_symlinks=False):
+    for folder, folders, names, fd in walk(root):
         for name in [*folders, *names, *([] if folder != root else ["."])]:
             found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if found.st_ino in seen:
@@ -93,6 +94,19 @@ def shift(root: str, first: int) -> None:
             if capability is not None:
                 path = f"/proc/self/fd/{fd}/{name}"
                 os.setxattr(path, _CAPABILITY, bound_capability(capability, first))
+
+
+def walk(root: str) -> Iterator[tuple[str, list[str], list[str], int]]:
+    """os.fwalk, which calls itself for each level: a guest may have nested more. Raises OSError."""
+    try:
+        yield from os.fwalk(root, follow_symlinks=False, onerror=_raise)
+    except RecursionError:
+        text = "its folders are nested too deep"
+        raise OSError(errno.ENAMETOOLONG, text, root) from None
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _capability(fd: int, name: str) -> bytes | None:

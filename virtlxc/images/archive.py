@@ -7,17 +7,20 @@ is written: absolute names, ``..``, links that climb out of the root, nodes of d
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
 import io
 import lzma
 import os
 import posixpath
 import stat
 import subprocess
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, Any
 
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import programs
@@ -26,7 +29,18 @@ from virtlxc.runtime import syscalls
 
 IDS = 65536
 _PIECE = 1 << 18
-# By their first bytes, what Python's tarfile cannot read itself: the program that unpacks it.
+# What one file's names, attributes and map of holes may need.
+_HEAD_MOST = 4 << 20
+_LARGEST = 1 << 62
+# utime(2) takes more, but no file system does.
+_LAST_SECOND = 1 << 34
+_MODULES: tuple[tuple[bytes, Callable[[IO[bytes]], Any]], ...] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zXZ", lzma.LZMAFile),
+    (b"\x5d\0\0", lzma.LZMAFile),
+)
+# By their first bytes, what Python cannot read itself: the program that unpacks it.
 _PROGRAMS = ((b"\x28\xb5\x2f\xfd", "zstd"), (b"\x04\x22\x4d\x18", "lz4"), (b"LZIP", "lzip"))
 _BROKEN = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error)
 _XATTR = "SCHILY.xattr."
@@ -54,8 +68,12 @@ def unpack(path: str, root: str, progress: Progress, *, doing: str) -> None:
     try:
         with file, _unpacked(file, doing) as stream:
             total = os.fstat(file.fileno()).st_size
-            with tarfile.open(fileobj=stream, mode="r|*", errorlevel=2) as tar:
-                _extract(tar, Writer(fd, doing), lambda: progress.tell(
+            bounded = _Bounded(stream)
+            with _header():
+                # Reads the first one.
+                opened = tarfile.open(fileobj=bounded, mode="r|", errorlevel=2)  # type: ignore[call-overload]  # noqa: SIM115
+            with opened as tar:
+                _extract(tar, bounded, Writer(fd, doing), lambda: progress.tell(
                     "unpack", min(file.tell(), total), total
                 ))  # fmt: skip
     except _BROKEN as error:
@@ -70,8 +88,13 @@ def unpack(path: str, root: str, progress: Progress, *, doing: str) -> None:
 
 @contextlib.contextmanager
 def _unpacked(file: IO[bytes], doing: str) -> Iterator[IO[bytes]]:
-    """The archive in a form that tarfile reads."""
-    head = os.pread(file.fileno(), 4, 0)
+    """The archive without its compression."""
+    head = os.pread(file.fileno(), 6, 0)
+    for magic, module in _MODULES:
+        if head.startswith(magic):
+            with module(file) as stream:
+                yield stream
+            return
     name = next((name for magic, name in _PROGRAMS if head.startswith(magic)), None)
     if name is None:
         yield file
@@ -91,9 +114,50 @@ def _unpacked(file: IO[bytes], doing: str) -> Iterator[IO[bytes]]:
         raise tarfile.ReadError(f"{name} could not unpack it")
 
 
-def _extract(tar: tarfile.TarFile, writer: Writer, tick: Callable[[], None]) -> None:
+class _Bounded:
+    """The unpacked archive; ``left``: how much of it may be read now.
+
+    tarfile keeps a member's names, attributes and map of holes in memory, however long they are,
+    and what is compressed well may be long.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.left = _HEAD_MOST
+
+    def read(self, size: int) -> bytes:
+        if self.left < 0:
+            raise tarfile.ReadError("what it says of one file is too long")
+        try:
+            piece = self._stream.read(size if size < _PIECE else _PIECE)
+        except OSError as error:
+            if error.errno:
+                raise
+            raise tarfile.ReadError(str(error)) from None
+        self.left -= len(piece)
+        return piece
+
+
+@contextlib.contextmanager
+def _header() -> Iterator[None]:
+    """While a header is read: what tarfile says of numbers that are none."""
+    try:
+        yield
+    except ValueError as error:
+        raise tarfile.ReadError(str(error)) from None
+
+
+def _extract(
+    tar: tarfile.TarFile, stream: _Bounded, writer: Writer, tick: Callable[[], None]
+) -> None:
     count = 0
-    for member in tar:
+    while True:
+        stream.left = _HEAD_MOST
+        with _header():
+            member = tar.next()
+        if member is None:
+            break
+        stream.left = sys.maxsize
         tick()
         writer.put(member, tar)
         tar.members = []  # type: ignore[attr-defined]  # a stream's need not be kept
@@ -157,6 +221,8 @@ class Writer:
 
     def _name(self, member: tarfile.TarInfo) -> str:
         """The name below the root, '' for the root itself."""
+        if "\0" in member.name + member.linkname:
+            raise self._refuse(member, "has a NUL in its name")
         if member.name.startswith("/"):
             raise self._refuse(member, "has an absolute name")
         parts = [part for part in member.name.split("/") if part not in ("", ".")]
@@ -166,17 +232,26 @@ class Writer:
 
     def _folder(self, path: str) -> int:
         """A folder of the new root, made if it is not there; links are the root's own."""
-        flags = os.O_RDONLY | os.O_DIRECTORY
         try:
-            return syscalls.openat2(self._root, path or ".", flags, syscalls.RESOLVE_IN_ROOT)
+            return self._there(path or ".")
         except FileNotFoundError:
-            parent, _, last = path.rpartition("/")
-            above = self._folder(parent)
+            pass
+        fd, done = os.dup(self._root), ""
+        for part in path.split("/"):
+            above, done = fd, f"{done}/{part}"
             try:
-                os.mkdir(last, 0o755, dir_fd=above)
-                return _open(above, last, flags)
+                try:
+                    fd = self._there(done)
+                except FileNotFoundError:
+                    os.mkdir(part, 0o755, dir_fd=above)
+                    fd = _open(above, part, os.O_RDONLY | os.O_DIRECTORY)
             finally:
                 os.close(above)
+        return fd
+
+    def _there(self, path: str) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY
+        return syscalls.openat2(self._root, path, flags, syscalls.RESOLVE_IN_ROOT)
 
     def _clear(self, folder: int, name: str) -> None:
         """A later entry of the same name wins, as with every tar."""
@@ -190,7 +265,7 @@ class Writer:
             if stat.S_ISLNK(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode):
                 return  # a merged /usr: the link stands for the folder
         self._finish(_open(folder, last, os.O_RDONLY | os.O_DIRECTORY), member)
-        self._times.append((name, member.mtime))
+        self._times.append((name, _mtime(member)))
 
     def _link(self, folder: int, last: str, name: str, member: tarfile.TarInfo) -> None:
         target = member.linkname
@@ -213,6 +288,10 @@ class Writer:
             os.close(source)
 
     def _file(self, folder: int, last: str, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
+        parts: Any = ((0, member.size),) if member.sparse is None else member.sparse
+        most = min(member.size, _LARGEST)
+        if most < 0 or any(at < 0 or at + size > most for at, size in parts):
+            raise tarfile.ReadError(f"'{member.name}' has no size that a file can have")
         fd = os.open(
             last,
             os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
@@ -220,16 +299,14 @@ class Writer:
             dir_fd=folder,
         )
         try:
-            source = tar.extractfile(member)
-            assert source is not None
+            reader: Any = tar.extractfile(member)
+            # What buffers it asks whether the archive itself can be read backwards.
+            source = reader.raw
             with open(fd, "wb", closefd=False) as target:
-                while piece := source.read(_PIECE):
-                    # Holes stay holes.
-                    if len(piece) == _PIECE and not any(piece):
-                        target.seek(len(piece), io.SEEK_CUR)
-                    else:
-                        target.write(piece)
-                target.truncate()
+                target.truncate(most)
+                # The holes of a file may have more bytes than can ever be read.
+                for offset, size in parts:
+                    _copy(source, target, offset, size)
         except BaseException:
             os.close(fd)
             raise
@@ -242,9 +319,10 @@ class Writer:
             os.fchmod(fd, stat.S_IMODE(member.mode))
             for key, value in member.pax_headers.items():
                 name = key.removeprefix(_XATTR)
-                if key.startswith(_XATTR) and name.startswith(_XATTRS_KEPT):
+                kept = key.startswith(_XATTR) and name.startswith(_XATTRS_KEPT)
+                if kept and "\0" not in name:
                     os.setxattr(fd, name, value.encode("utf-8", "surrogateescape"))
-            os.utime(fd, (member.mtime, member.mtime))
+            os.utime(fd, (_mtime(member), _mtime(member)))
         finally:
             os.close(fd)
 
@@ -254,6 +332,27 @@ class Writer:
             "do not trust this archive)",
             Code.INVALID_ARG,
         )
+
+
+def _copy(source: IO[bytes], target: IO[bytes], offset: int, size: int) -> None:
+    """A part of a file."""
+    source.seek(offset)
+    target.seek(offset)
+    while size > 0:
+        piece = source.read(min(size, _PIECE))
+        if not piece:
+            raise tarfile.ReadError("a file ends too early")
+        size -= len(piece)
+        # What looks like a hole becomes one.
+        if len(piece) == _PIECE and not any(piece):
+            target.seek(len(piece), io.SEEK_CUR)
+        else:
+            target.write(piece)
+
+
+def _mtime(member: tarfile.TarInfo) -> float:
+    """When a file was changed last; the epoch for what no file system can note."""
+    return member.mtime if abs(member.mtime) < _LAST_SECOND else 0
 
 
 def _open(folder: int, name: str, flags: int) -> int:

@@ -11,7 +11,6 @@ import logging
 import os
 import re
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import programs
 from virtlxc.images import confined
 from virtlxc.images.progress import Progress
+from virtlxc.images.removal import remove_tree
 
 _log = logging.getLogger("virtlxc")
 
@@ -127,7 +127,7 @@ def _scratch(folder: str, first_id: int) -> Iterator[str]:
             os.chown(path, first_id, first_id)
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
 
 
 def _confined(recipe: Recipe, scratch: str) -> list[str]:

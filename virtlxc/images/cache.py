@@ -7,12 +7,12 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
 
 from virtlxc.images.progress import Progress
+from virtlxc.images.removal import remove_tree
 
 _log = logging.getLogger("virtlxc")
 
@@ -106,9 +106,8 @@ def _digest(path: str, progress: Progress) -> str:
 
 
 def _remove(path: str) -> None:
-
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
     else:
         with contextlib.suppress(OSError):
             os.unlink(path)

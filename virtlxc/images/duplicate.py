@@ -10,6 +10,7 @@ import uuid as _uuid
 from dataclasses import replace
 
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host import idmapped
 from virtlxc.images.definitions import id_map, interfaces
 from virtlxc.images.identity import put
 from virtlxc.images.progress import Progress
@@ -136,7 +137,7 @@ def duplicate(source: str, root: str, taken: int, progress: Progress, doing: str
     linked: dict[int, str] = {}
     count = 0
     times: list[tuple[str, os.stat_result]] = []
-    for folder, folders, names, fd in os.fwalk(source, follow_symlinks=False, onerror=_raise):
+    for folder, folders, names, fd in idmapped.walk(source):
         below = folder[len(source) :].lstrip("/")
         here = os.fstat(fd)
         if here.st_dev != top.st_dev:
@@ -154,10 +155,6 @@ def duplicate(source: str, root: str, taken: int, progress: Progress, doing: str
         progress.tell(f"copy: {count} files")
     for target, status in reversed(times):
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _is_link(name: str, fd: int) -> bool:

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 from virtlxc.runtime import syscalls
 
+# A file of a guest that somebody edits by a program is smaller.
+_MOST = 16 << 20
+
 
 class Tree:
     """The files below one folder; paths are those that the guest sees, such as ``/etc/hosts``."""
@@ -44,13 +47,14 @@ class Tree:
         return self.kind(path) != 0
 
     def read(self, path: str) -> str | None:
-        """The text of a regular file, None when there is none such."""
+        """The text of a regular file, None when there is none such, or one beyond all measure."""
         try:
             fd = self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         except OSError:
             return None
         with open(fd, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read() if stat.S_ISREG(os.fstat(fd).st_mode) else None
+            found = os.fstat(fd)
+            return file.read() if stat.S_ISREG(found.st_mode) and found.st_size <= _MOST else None
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Replaces a file; a link in its place goes, folders on the way are made.
