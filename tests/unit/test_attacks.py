@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from virtlxc.cli import params
 from virtlxc.cli.options import Options
 from virtlxc.cli.session import Session
 from virtlxc.daemon import OneLine
@@ -34,6 +35,10 @@ def test_a_name_cannot_write_to_the_terminal(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == (
         "error: no domain 'x\\x1b[2J\\x9by'\nerror: line 1:\n\t^\nwarning: \\rfine é\n\\x07\n"
     )
+
+
+def test_a_guests_words_cannot_write_to_the_terminal() -> None:
+    assert params.shown("Debian\x1b]2;x\x07\r\x9b é") == "Debian\\x1b]2;x\\x07\\x0d\\x9b é"
 
 
 def guest(folder: Path, passwd: str, group: str = "") -> int:

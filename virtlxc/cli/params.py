@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.table import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +23,9 @@ def values(params: Iterable[Param]) -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """A value as virsh prints one."""
+    """A value as virsh prints one; a text may be a guest's, and what shows it a terminal."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, str):
+        return printable(value)
     return f"{value:f}" if isinstance(value, float) else str(value)

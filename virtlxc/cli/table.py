@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, quiet: bool = False) -> str:
     """A table: columns two blanks apart, a line below the header; ``quiet`` leaves those out."""
-    head = [_cell(text) for text in header]
-    body = [[_cell(text) for text in row] for row in rows]
+    head = [printable(text) for text in header]
+    body = [[printable(text) for text in row] for row in rows]
     measured = body if quiet else [head, *body]
     widths = [max((_width(row[at]) for row in measured), default=0) for at in range(len(head))]
     lines = [] if quiet else [_row(head, widths), "-" * sum(width + 3 for width in widths) + "\n"]
@@ -27,7 +27,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "".join(parts) + "\n"
 
 
-def _cell(text: str) -> str:
+def printable(text: str) -> str:
     """The text with what no terminal can show replaced by ``\\xNN``."""
     if text.isascii() and text.isprintable() and "\\x" not in text:
         return text
