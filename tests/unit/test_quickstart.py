@@ -251,3 +251,25 @@ def test_remove_where_nothing_was_made_says_so(bare: Path) -> None:
         assert result.returncode == 0, result.stderr
         assert "nothing was made from" in result.stdout
     assert not (bare / ".quickstart").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_removing_keeps_the_notes_of_other_instances(there: bool, tmp_path: Path) -> None:
+    """Which ids their guests have: without the note the next guest could get the same."""
+    lib, other = tmp_path / "lib", tmp_path / "other/guests"
+    for folder in (lib / "ids", lib / "guests", lib / "cache", *([other] if there else [])):
+        folder.mkdir(parents=True)
+    (lib / "ids/524288").symlink_to(lib / "guests")
+    (lib / "ids/589824").symlink_to(other)
+    text = (CHECKOUT / "quickstart").read_text()
+    functions = tmp_path / "functions"
+    functions.write_text(text[: text.index('\nword=')])
+    done = subprocess.run(
+        ["sh", "-euc", f'. "{functions}"; remove_folder "{lib}"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    left = sorted(str(path.relative_to(lib)) for path in lib.rglob("*")) if lib.exists() else None
+    assert left == (["ids", "ids/589824"] if there else None)
+    assert ("other instances have guests" in done.stdout) is there
