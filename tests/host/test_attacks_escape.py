@@ -121,6 +121,52 @@ def test_no_root_file_system_reaches_no_socket_among_the_hosts_programs(instance
         instance.run("umount", "-l", "/opt").ok()
 
 
+@pytest.mark.parametrize("idmap", [True, False])
+def test_no_root_file_system_reaches_no_fifo_of_the_host(instance: Instance, idmap: bool) -> None:
+    """A read-only mount does not stop who writes to one, nor does it matter when it was made."""
+    instance.run("mount", "-t", "tmpfs", "-o", "mode=755", "none", "/opt").ok()
+    instance.own_mounts.add("/opt")
+    instance.run("sh", "-c", "mkfifo -m 666 /opt/early && mkdir /opt/below").ok()
+    define(instance, "noroot", "", idmap=idmap)
+    instance.run("sh", "-c", "mkfifo -m 666 /opt/late && mkfifo -m 666 /opt/below/late").ok()
+    names = ("early", "late", "below/late")
+    # Who reads and writes never waits for another; what is in a FIFO is there for any reader.
+    readers = [
+        instance.spaces.popen(
+            ["sh", "-c", f"exec 3<>/opt/{name}; read word <&3; echo $word"],
+            stdout=subprocess.PIPE,
+        )
+        for name in names
+    ]
+    try:
+        for name in names:
+            path = f"/opt/{name}"
+            wait_for("a reader", lambda path=path: _has_reader(instance, path))  # type: ignore[misc]
+        shown = inside(
+            instance,
+            "noroot",
+            "cd /opt; for name in early late below/late; do\n"
+            "test -p $name && echo sees $name\n"
+            "timeout 1 sh -c \"echo leaked > $name\" 2>&1; done\n",
+        )
+        assert "leaked" not in shown
+        assert [name for name in names if f"sees {name}" in shown] == list(names)
+        for name in names:
+            instance.run("timeout", "2", "sh", "-c", f"echo host > /opt/{name}")
+        said = [reader.communicate(timeout=20)[0].decode().strip() for reader in readers]
+        assert said == ["host"] * len(names)
+    finally:
+        for reader in readers:
+            reader.kill()
+            reader.wait()
+
+
+def _has_reader(instance: Instance, path: str) -> bool:
+    """Whether somebody has it open: without a reader, a writer that does not wait is refused."""
+    script = f"import os; os.open({path!r}, os.O_WRONLY | os.O_NONBLOCK)"
+    return instance.run(sys.executable, "-I", "-S", "-c", script).code == 0
+
+
 def test_a_working_directory_never_leads_through_a_descriptor(instance: Instance) -> None:
     """What the processes of a start hold open (groups of the host) is not the guest's to enter."""
     root = instance.busybox()

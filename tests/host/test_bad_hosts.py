@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Instance
+from tests.harness import Instance, cgroup_mounts
 from tests.host.badlab import CARD, document, refuse
 
 pytestmark = pytest.mark.host
@@ -45,6 +45,23 @@ def test_no_dnsmasq(still: Instance) -> None:
         "error: cannot start domain 'bad': attach its interfaces: cannot start network 'default':"
         f" DHCP and DNS: {cause}"
     )
+
+
+def test_a_hidden_cgroup2(still: Instance) -> None:
+    """The kernel's table still has it: what lies there now must not be taken for it."""
+    (point,) = (mount for mount in cgroup_mounts() if (mount / "cgroup.controllers").exists())
+    still.run("mount", "-t", "tmpfs", "none", str(point)).ok()
+    still.start_daemon()
+    still.busybox("rootfs")
+    still.define(document().replace("{root}", str(still.root)))
+    cause = f"cgroup2 is mounted at {point}, where something else is mounted over it"
+    mend = "unmount what hides it, or run the daemon in the host's mount namespace"
+    said = refuse(still, lambda: still.virtlxc("start", "bad"))
+    assert f"cannot start domain 'bad': look at the host: {cause}" in said and mend in said
+    said = still.virtlxc("host-validate").stdout
+    assert f"FAIL mounted at {point}, and hidden by what is mounted over it" in said
+    assert mend in said
+    still.run("umount", str(point)).ok()
 
 
 def test_no_free_subnet(still: Instance) -> None:

@@ -144,6 +144,21 @@ def test_without_a_map_it_runs_as_the_guests_root(nest: Nest) -> None:
     nest.virtlxc("undefine", "same").ok()
 
 
+def test_it_sees_the_guests_programs(nest: Nest) -> None:
+    """Without a root file system: those of the host, which the guest is."""
+    xml = BOX.format(name="programs", idmap="", more="")
+    root = xml[xml.index("<filesystem") : xml.index("</filesystem>") + len("</filesystem>")]
+    sleep = "<init>/usr/bin/sleep</init><initarg>1000</initarg>"
+    nest.define(xml.replace(root, "").replace("<init>/sbin/init</init>", sleep)).ok()
+    nest.virtlxc("start", "programs").ok()
+    words = "test -x /usr/bin/sleep && ls /srv /var/lib | wc -w; touch /usr/new"
+    said = nest.virtlxc("exec", "--no-tty", "programs", "--", "sh", "-c", words)
+    assert said.stdout.split()[-1:] == ["0"] or "0" in said.stdout.split()
+    assert "Read-only file system" in said.stderr
+    nest.virtlxc("destroy", "programs").ok()
+    nest.virtlxc("undefine", "programs").ok()
+
+
 def test_a_folder_is_laid_over(nest: Nest) -> None:
     """Notes of an overlay on what is gone are attributes of users there."""
     extra = (

@@ -65,6 +65,7 @@ OPERATIONS = {
     "pin-ns": {"mount"},
     "shift-tree": {"mount"},
     "overlay": {"mount", "mkdir", "process"},
+    "screen-tree": {"mount", "process"},
     "private-mounts": {"mount"},
     "attach": {"mount", "mkdir", "node"},
     "attach-root": {"mount"},

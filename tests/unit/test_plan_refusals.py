@@ -84,6 +84,15 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
     ),
     (
         domain(),
+        replace(V2, cgroup=replace(V2_CGROUP, mount="", hidden="/sys/fs/cgroup")),
+        START,
+        {},
+        "look at the host: cgroup2 is mounted at /sys/fs/cgroup, where something else is mounted "
+        "over it, and processes are tracked, killed and frozen by it (unmount what hides it, or "
+        "run the daemon in the host's mount namespace)",
+    ),
+    (
+        domain(),
         replace(V2, cgroup=replace(V2_CGROUP, device_program=False)),
         START,
         {},

@@ -25,7 +25,8 @@ class CgroupFacts:
     ``io_weight_file`` is the file for the weight of block I/O, '' when the kernel has none;
     ``swap`` says that swap is accounted; ``kill``, ``freeze`` and ``device_program`` that cgroup2
     can do these things here. ``delegated``: what is mounted is a part that a container got, whose
-    top may hold processes or hand controllers down, but not both.
+    top may hold processes or hand controllers down, but not both. ``hidden`` is where it is mounted
+    below something else, if it can be seen nowhere.
     """
 
     layout: str
@@ -38,6 +39,7 @@ class CgroupFacts:
     freeze: bool = True
     device_program: bool = True
     delegated: bool = False
+    hidden: str = ""
 
     def version_of(self) -> dict[str, int]:
         """Which version each controller is bound to."""
@@ -108,6 +110,7 @@ class HostFacts:
     ``inotify_instances`` how many one user may have, 0 when it is not known.
     ``user_namespace``: this host is itself a container with ids of its own; ``uids`` and ``gids``
     are the (first, count) blocks of ids that it has, ``device_nodes`` says that it can make some.
+    ``overlays``: one can be laid over its root.
     """
 
     source: str = "made"
@@ -134,6 +137,7 @@ class HostFacts:
     uids: tuple[tuple[int, int], ...] = (ALL_IDS,)
     gids: tuple[tuple[int, int], ...] = (ALL_IDS,)
     device_nodes: bool = True
+    overlays: bool = True
 
     @property
     def kernel_version(self) -> tuple[int, int]:

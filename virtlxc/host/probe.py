@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from virtlxc.errors import KernelRefused
-from virtlxc.host import dbus, idmapped, programs
+from virtlxc.host import dbus, idmapped, overlays, programs
 from virtlxc.host.cgroup import beside, delegated
 from virtlxc.host.facts import ALL_IDS, CgroupFacts, HostFacts
 from virtlxc.host.hierarchies import layout, read_mountinfo
@@ -78,6 +78,7 @@ def probe_host(*, cgroup2_beside: str = "") -> HostFacts:
         cgroup=_try_cgroups(facts.cgroup),
         idmapped=idmapped.try_all(),
         device_nodes=_makes_nodes(),
+        overlays=overlays.over_root(),
     )
 
 
@@ -167,7 +168,7 @@ def _own_capabilities() -> tuple[str, ...]:
 
 
 def _cgroups() -> CgroupFacts:
-    found = read_mountinfo(_text("/proc/self/mountinfo"))
+    found = read_mountinfo(_text("/proc/self/mountinfo"), beside.device_at)
     controllers = _text(f"{found.cgroup2}/cgroup.controllers") if found.cgroup2 else ""
     return CgroupFacts(
         layout=layout(found),
@@ -175,6 +176,7 @@ def _cgroups() -> CgroupFacts:
         controllers=tuple(sorted(controllers.split())),
         v1=dict(sorted(found.v1.items())),
         swap=os.path.exists("/proc/swaps"),
+        hidden=found.hidden,
         # Only a hierarchy's own top has no type.
         delegated=bool(found.cgroup2) and os.path.exists(f"{found.cgroup2}/cgroup.type"),
     )

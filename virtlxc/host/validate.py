@@ -59,6 +59,7 @@ def _rows(host: HostFacts) -> Iterator[Row]:
     yield from _namespaces(host)
     yield from _inotify(host)
     yield from _idmapped(host)
+    yield _overlays(host)
     yield from _rights(host)
     for name, use in _USES.items():
         path = host.programs.get(name)
@@ -114,6 +115,11 @@ def _container(host: HostFacts) -> Iterator[Row]:
 
 def _cgroup2(host: HostFacts) -> Iterator[Row]:
     facts = host.cgroup
+    if facts.hidden:
+        text = f"mounted at {facts.hidden}, and hidden by what is mounted over it"
+        mend = "unmount what hides it, or run the daemon in the host's mount namespace"
+        yield Row("cgroup2", FAIL, text, mend)
+        return
     if not facts.mount:
         mend = "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"
         yield Row("cgroup2", FAIL, "not mounted", mend)
@@ -185,6 +191,13 @@ def _idmapped(host: HostFacts) -> Iterator[Row]:
         else:
             mend = "chown the files to the id map's range"
             yield Row(f"idmapped mounts of {fstype}", WARN, "do not work", mend)
+
+
+def _overlays(host: HostFacts) -> Row:
+    if host.overlays:
+        return Row("overlays", PASS, "work")
+    text = "cannot be laid over /, which a domain without a root file system is screened by"
+    return Row("overlays", WARN, text, "modprobe overlay")
 
 
 def _rights(host: HostFacts) -> Iterator[Row]:

@@ -57,6 +57,13 @@ def _kernel(scene: Scene) -> None:
 
 def _cgroup2(scene: Scene) -> None:
     facts = scene.host.cgroup
+    if facts.hidden:
+        raise scene.refuse(
+            "look at the host",
+            f"cgroup2 is mounted at {facts.hidden}, where something else is mounted over it, and "
+            "processes are tracked, killed and frozen by it",
+            "unmount what hides it, or run the daemon in the host's mount namespace",
+        )
     if not facts.mount:
         raise scene.refuse(
             "look at the host",
@@ -413,6 +420,8 @@ def check_devices(scene: Scene) -> None:
 def _warnings(scene: Scene) -> Iterator[str]:
     if hostroot.applies(scene):
         yield hostroot.WARNING
+        if not scene.host.overlays:
+            yield hostroot.UNSCREENED
     if not scene.userns:
         yield "root in this container is root on the host (no <idmap>)"
     elif _reaches_root(scene):

@@ -2,7 +2,8 @@
 
 libvirt shares the host's / read-write there, and an init of the host's then runs boot scripts on
 the host's own files. Here such a domain gets / alone, read-only, and the mounts below /usr, /etc
-and /opt; what holds data or sockets is empty or private.
+and /opt; what holds data or sockets is empty or private. A read-only mount stops nobody who opens a
+FIFO or connects to a socket, so each is seen through an overlay, where these are its own.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ WARNING = (
     "<target dir='/'/></filesystem>)"
 )
 
+UNSCREENED = (
+    "this host cannot lay an overlay over its root: FIFOs that others make below /usr and /opt can "
+    "be written to by this container (modprobe overlay, or give it a root file system)"
+)
+
 
 def applies(scene: Scene) -> bool:
     return scene.domain.root is None
@@ -71,6 +77,17 @@ def _clone(scene: Scene, key: str, path: str, covers: list[str] | None = None) -
         boot=True,
         kernel=inside.FREED,
     )
+    if scene.host.overlays:
+        yield Step(
+            name=f"screen {path}",
+            side="controller",
+            op="screen-tree",
+            # What can be no layer, such as vfat, has neither FIFOs nor sockets.
+            args={"key": key, "optional": path != "/"},
+            text="an overlay, whose FIFOs and sockets lead to nobody on the host",
+            boot=True,
+            kernel=inside.FREED,
+        )
     yield Step(
         name=f"set attributes of {path}",
         side="controller",

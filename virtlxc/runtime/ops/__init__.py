@@ -95,6 +95,7 @@ OPS: dict[str, Callable[..., None]] = {
     "new-mount": mounts.new_mount,
     "shift-tree": layers.shift_tree,
     "overlay": layers.overlay,
+    "screen-tree": layers.screen_tree,
     "quota": quotas.limit,
     "quota-lift": quotas.lift,
     "image-serve": images.serve,

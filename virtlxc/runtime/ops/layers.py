@@ -44,6 +44,42 @@ def shift_tree(
         raise StepError(errno.EINVAL, "", text) from None
 
 
+def screen_tree(ctx: Context, *, key: str, optional: bool = False) -> None:
+    """Put an overlay that nobody can write to in the place of the detached mount ``key``.
+
+    What is opened there is the same file; but FIFOs and sockets are the overlay's own, and lead to
+    nobody who has opened or bound those below, whenever they were made. ``optional``: nothing
+    happens when the file system can be no layer of an overlay.
+    """
+    lower = ctx.key(key)
+    try:
+        ctx.put(key, made_aside(lambda: _screened(lower), "lays the overlay"))
+    except OSError as error:
+        if not optional or error.errno != errno.EINVAL:
+            raise
+
+
+def _screened(lower: int) -> int:
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    # An overlay without changes wants a second layer, which is empty.
+    empty = syscalls.new_mount("tmpfs", [["size", "4k"]], 0)
+    syscalls.move_mount(empty, syscalls.AT_FDCWD, "/dev")
+    syscalls.move_mount(lower, syscalls.AT_FDCWD, "/proc/sys")
+    options = [["source", "overlay"], ["lowerdir", "/proc/sys:/dev"]]
+    return syscalls.new_mount("overlay", options, _protecting(lower))
+
+
+#: Flags of statvfs(3) and the attributes of a mount that say the same; not "ro", which is ours.
+_PROTECTING = ((os.ST_NOSUID, "nosuid"), (os.ST_NODEV, "nodev"), (os.ST_NOEXEC, "noexec"))
+
+
+def _protecting(lower: int) -> int:
+    """What the mount below forbids has to be forbidden by the one above as well."""
+    flags = os.fstatvfs(lower).f_flag
+    return bits([name for flag, name in _PROTECTING if flags & flag])[0]
+
+
 def overlay(
     ctx: Context, *, key: str, changes: str | None = None, unprivileged: bool = False
 ) -> None:
@@ -72,7 +108,7 @@ def _laid(lower: int, changes: str | None, more: list[list[str]]) -> int:
         ["upperdir", f"{folder}/{_UPPER}"],
         ["workdir", f"{folder}/{_WORK}"],
     ]
-    return syscalls.new_mount("overlay", options + more, 0)
+    return syscalls.new_mount("overlay", options + more, _protecting(lower))
 
 
 def _upper(changes: str | None, like: os.stat_result) -> str:
