@@ -12,10 +12,12 @@ import pytest
 
 from tests.harness import Instance, wait_for
 from tests.interop.library import Library, LibraryError
+from tests.interop.virsh import DOMAIN
 
 pytestmark = pytest.mark.interop
 
 MEMINFO = Path("/proc/meminfo")
+SYS_PTRACE = 19  # capability.h
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +75,9 @@ def test_who_answers(library: Library) -> None:
     assert library("connection.getVersion()") == (
         numbers[0] * 1000000 + numbers[1] * 1000 + numbers[2]
     )
-    assert library("connection.getHostname()") == Path(
-        "/proc/sys/kernel/hostname"
-    ).read_text().strip()
+    assert (
+        library("connection.getHostname()") == Path("/proc/sys/kernel/hostname").read_text().strip()
+    )
     assert library("connection.getType()") == "LXC"
     assert library("connection.getLibVersion()") == library("libvirt.getVersion()"), "the client's"
     assert library("connection.isSecure()") == 1
@@ -124,11 +126,22 @@ def test_the_parameters_of_ksm(library: Library) -> None:
 
 
 @pytest.mark.proves("NODE_GET_SECURITY_MODEL")
-def test_the_security_model(library: Library) -> None:
-    module = Path("/sys/kernel/security/lsm")
-    active = module.read_text().split(",") if module.exists() else []
-    model = library("connection.getSecurityModel()")[0]
-    assert model in ("", "none", *active)
+def test_the_security_model(library: Library, shared_instance: Instance) -> None:
+    """Containers get no label: init has the daemon's own, and capabilities say the same."""
+    assert library("connection.getSecurityModel()") == ["none", "0"]
+    assert "<model>none</model>" in library("connection.getCapabilities()")
+    xml = DOMAIN.format(name="plain", root=shared_instance.busybox("plain"), init="/sbin/init")
+    library(f"dom = connection.createXML({xml!r})")
+    assert label(library("dom.ID()")) == label(shared_instance.daemon_pid)
+    library("dom.destroy()")
+
+
+def label(pid: int) -> str:
+    """What a security module knows a process as; '' without one."""
+    try:
+        return Path(f"/proc/{pid}/attr/current").read_text()
+    except OSError:
+        return ""
 
 
 @pytest.mark.proves("CONNECT_GET_DOMAIN_CAPABILITIES")
@@ -139,12 +152,25 @@ def test_what_domains_can_be(library: Library) -> None:
 
 
 @pytest.mark.proves("CONNECT_DOMAIN_XML_FROM_NATIVE", "CONNECT_DOMAIN_XML_TO_NATIVE")
-def test_lxc_configurations_both_ways(library: Library) -> None:
-    """What a configuration says comes back when the XML that it gave is turned round again."""
-    native = "lxc.uts.name = shop\\nlxc.rootfs.path = /srv/shop\\n"
-    xml = library(f"connection.domainXMLFromNative('lxc-tools', '{native}', 0)")
-    assert "<name>shop</name>" in xml
-    assert "/srv/shop" in xml
-    back = library(f"connection.domainXMLToNative('lxc-tools', {xml!r}, 0)")
-    assert "lxc.uts.name = shop" in back
-    assert "/srv/shop" in back
+def test_lxc_configurations_both_ways(library: Library, shared_instance: Instance) -> None:
+    """The XML of a configuration starts what the configuration says, and says the same again."""
+    root = shared_instance.busybox("converted")
+    native = (
+        f"lxc.uts.name = shop\nlxc.rootfs.path = dir:{root}\nlxc.net.0.type = empty\n"
+        "lxc.init.cmd = /bin/sleep 1234\nlxc.cap.drop = sys_ptrace\n"
+    )
+    xml = library(f"connection.domainXMLFromNative('lxc-tools', {native!r}, 0)")
+    library(f"dom = connection.createXML({xml!r})")
+    pid = library("dom.ID()")
+    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"/bin/sleep\x001234\x00"
+    assert os.path.samefile(f"/proc/{pid}/root", root)
+    assert shared_instance.run("nsenter", "-t", str(pid), "-u", "hostname").ok() == "shop\n"
+    assert shared_instance.run("nsenter", "-t", str(pid), "-n", "ls", "/proc/self/net").code == 0
+    status = Path(f"/proc/{pid}/status").read_text()
+    bounding = int(status.partition("CapBnd:\t")[2].split()[0], 16)
+    assert not bounding >> SYS_PTRACE & 1
+    back = library("connection.domainXMLToNative('lxc-tools', dom.XMLDesc(), 0)")
+    library("dom.destroy()")
+    for line in ("lxc.uts.name = shop", "lxc.init.cmd = /bin/sleep 1234", str(root)):
+        assert line in back
+    assert "sys_ptrace" in back.partition("lxc.cap.drop")[2]

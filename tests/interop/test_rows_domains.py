@@ -135,6 +135,7 @@ def test_autostart(shop: Shop, idle: str) -> None:
                     "CONNECT_NUM_OF_DEFINED_DOMAINS", "CONNECT_LIST_DEFINED_DOMAINS")  # fmt: skip
 def test_lists(shop: Shop, idle: str) -> None:
     """A domain moves from one list to the other when it starts."""
+
     def lists() -> object:
         return shop.client(
             "[connection.numOfDomains(), connection.listDomainsID(), "
@@ -306,8 +307,18 @@ def test_metadata(shop: Shop, idle: str) -> None:
 
 @pytest.mark.proves("DOMAIN_GET_HOSTNAME", "DOMAIN_GET_TIME", "DOMAIN_GET_MESSAGES")
 def test_what_a_guest_calls_itself(shop: Shop, web: str) -> None:
-    inside = shop.instance.run("nsenter", "-t", str(shop.pid(web)), "-u", "hostname").ok()
-    assert shop.on(web, "hostname()") == inside.strip()
+    first = shop.instance.run("nsenter", "-t", str(shop.pid(web)), "-u", "hostname").ok().strip()
+    assert shop.on(web, "hostname()") == first == web
+    for name in ("a-new-name", "lines\nof\x1btext"):
+        shop.instance.virtlxc("exec", web, "--", "hostname", name).ok()
+        shown = name.replace("\n", "?").replace("\x1b", "?")
+        assert shop.on(web, "hostname()") == shown
+        assert shop.on(web, "guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME)") == {
+            "hostname": shown
+        }
+    shop.instance.virtlxc("exec", web, "--", "hostname", first).ok()
+    assert shop.on(web, "hostname()") == first
+    assert os.uname().nodename not in (first, "a-new-name"), "the daemon's own is untouched"
     told = shop.on(web, "getTime()")
     assert abs(told["seconds"] - time.time()) < 5
     messages = shop.on(web, "messages(0)")
@@ -317,15 +328,34 @@ def test_what_a_guest_calls_itself(shop: Shop, web: str) -> None:
 
 @pytest.mark.proves("DOMAIN_GET_SECURITY_LABEL", "DOMAIN_GET_SECURITY_LABEL_LIST")
 def test_security_labels(shop: Shop, web: str) -> None:
-    """No module confines it: the kernel says so, too."""
+    """They are the kernel's word about init, which another file gives here."""
+    place = f"/proc/{shop.pid(web)}/attr/current"
     try:
-        label = Path(f"/proc/{shop.pid(web)}/attr/current").read_text().strip("\0\n")
+        label = Path(place).read_text().strip("\0\n")
     except OSError:
         label = ""
-    told = shop.on(web, "securityLabel()")
-    assert told[0] in ("", label, label.partition(" ")[0])
-    listed = shop.on(web, "securityLabelList()")
-    assert [one[0] for one in listed] in ([], [told[0]])
+    assert shop.on(web, "securityLabel()")[0] == label.partition(" (")[0]
+    file = shop.instance.root / "label"
+    for text, wanted in (
+        ("virtlxc-web (enforce)\n", ["virtlxc-web", 1]),
+        ("virtlxc-web (complain)\n", ["virtlxc-web", 0]),
+        ("unconfined\n", ["unconfined", 0]),
+        ("system_u:system_r:svirt_lxc_net_t:s0:c1,c2\0", _selinux()),
+    ):
+        file.write_text(text)
+        shop.instance.run("mount", "--bind", str(file), place).ok()
+        try:
+            assert shop.on(web, "securityLabel()") == wanted
+            assert shop.on(web, "securityLabelList()") == [wanted]
+        finally:
+            shop.instance.run("umount", place).ok()
+    assert shop.on(web, "securityLabel()")[0] == label.partition(" (")[0]
+
+
+def _selinux() -> list[str | int]:
+    enforced = Path("/sys/fs/selinux/enforce")
+    on = enforced.exists() and enforced.read_text() == "1"
+    return ["system_u:system_r:svirt_lxc_net_t:s0:c1,c2", int(on)]
 
 
 @pytest.mark.proves("DOMAIN_OPEN_CONSOLE", "DOMAIN_OPEN_NAMESPACE")
@@ -357,8 +387,10 @@ def test_console_and_namespaces(shop: Shop, web: str) -> None:
 def test_events(shop: Shop, idle: str) -> None:
     """Another client acts; this one hears of it, and of nothing after it has deregistered."""
     watcher = Library(shop.instance)
-    watcher("numbers = [connection.domainEventRegisterAny(None, kind, hear, kind)"
-            " for kind in (0, 1, 23)]")
+    watcher(
+        "numbers = [connection.domainEventRegisterAny(None, kind, hear, kind)"
+        " for kind in (0, 1, 23)]"
+    )
     shop.on(idle, "create()")
     before = shop.pid(idle)
     wait_for("init's handlers", lambda: _is_up(before))

@@ -173,4 +173,6 @@ def test_events(nets: Nets) -> None:
         ["told", 0], ["told", 2], ["told", 3], ["told", 1]
     ]  # fmt: skip
     watcher("connection.networkEventDeregisterAny(number)")
+    nets.client(f"connection.networkCreateXML({XML.format(name='untold', third=6)!r}).destroy()")
+    assert len(watcher("[connection.getHostname(), events][1]")) == 4
     watcher.close()

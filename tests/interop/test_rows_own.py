@@ -150,16 +150,6 @@ def test_many_definitions_at_once(box: Instance) -> None:
         box.virtlxc("undefine", name).ok()
 
 
-@pytest.mark.proves("HOST_VALIDATE")
-def test_facts_of_the_host(box: Instance) -> None:
-    out = box.virtlxc("host-validate").stdout
-    kinds = Path("/proc/filesystems").read_text()
-    assert ("overlay" in kinds) == any(
-        "overlay" in line and "PASS" in line for line in out.splitlines()
-    ) or "overlay" not in out
-    assert os.uname().release in out
-
-
 @pytest.mark.proves("NETWORK_START")
 def test_a_network(box: Instance) -> None:
     xml = "<network><name>own</name><bridge name='ownbr'/><ip address='10.78.1.1' prefix='24'/>"

@@ -229,6 +229,9 @@ def test_events(pools: Pools, shelf: Path) -> None:
     assert ["shelf", 1] in watcher("events"), "the refresh"
     assert [event[:2] for event in told] == [["shelf", 3], ["shelf", 2]]
     watcher("[connection.storagePoolEventDeregisterAny(number) for number in numbers]")
+    count = len(watcher("events"))
+    pools.on("shelf", "refresh(0)")
+    assert len(watcher("[connection.getHostname(), events][1]")) == count
     watcher.close()
 
 

@@ -50,11 +50,6 @@ def test_durations(seconds: float, text: str) -> None:
     assert info.duration(seconds) == text
 
 
-def test_a_hostname_is_what_libvirt_makes_of_the_name() -> None:
-    named = Domain(name="-web_1.äx", uuid=UUID, memory=1)
-    assert info.hostname(View(name=named.name, uuid=UUID, config=named)) == "web1x"
-
-
 ROUTE = """\
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 eth0	00000000	017AA8C0	0003	0	0	0	00000000	0	0	0

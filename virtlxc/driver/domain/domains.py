@@ -189,7 +189,7 @@ class Domains:
         return self._view(ref).current.os.type
 
     def hostname(self, ref: Ref, flags: int = 0) -> str:
-        """[fast] The name that the guest's UTS namespace has now."""
+        """The name that the guest's UTS namespace has now."""
         return info.hostname(self._active(ref))
 
     def security_label(self, ref: Ref) -> tuple[str, bool]:

@@ -16,6 +16,7 @@ from virtlxc.driver.life.shutdown import signal_name
 from virtlxc.driver.processes import pidfd_of
 from virtlxc.driver.ref import Info, Ref
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host.utsname import name_seen_by
 
 
 def info(view: View) -> Info:
@@ -53,13 +54,28 @@ def duration(seconds: float) -> str:
 
 
 def hostname(view: View) -> str:
-    """The name that the guest was given: its own idea of it is in a namespace we do not enter."""
-    kept = "".join(char for char in view.name if char.isascii() and (char.isalnum() or char == "-"))
-    return kept.removeprefix("-")
+    """The name that the guest has now: the one it was given, unless it took another.
+
+    It is the guest's word: what no terminal should be sent becomes a question mark.
+    """
+    if view.run is None:
+        raise refusals.not_running()
+    with pidfd_of(view.run.init) as pidfd:
+        try:
+            name = name_seen_by(pidfd)
+        except OSError:
+            raise refusals.not_running() from None
+    return "".join(char if char.isprintable() else "?" for char in name)
+
+
+_ENFORCED = "/sys/fs/selinux/enforce"
 
 
 def security_label(view: View) -> tuple[str, bool]:
-    """(label of init, whether it is enforced); empty without a security module."""
+    """(label of init, whether it is enforced); empty without a security module.
+
+    AppArmor puts the mode behind the profile's name, SELinux has one for the whole host.
+    """
     if view.run is None:
         return "", False
     try:
@@ -67,7 +83,14 @@ def security_label(view: View) -> tuple[str, bool]:
             label = file.read().strip("\0\n")
     except OSError:
         return "", False
-    return label, bool(label) and "(complain)" not in label
+    if label.endswith(")"):
+        profile, _, mode = label.rpartition(" (")
+        return profile, mode == "enforce)"
+    try:
+        with open(_ENFORCED) as file:
+            return label, ":" in label and file.read().strip() == "1"
+    except OSError:
+        return label, False
 
 
 def messages(view: View) -> list[str]:

@@ -47,7 +47,7 @@ def domain_is_updated(call: Call, dom: Ref) -> int:
     return int(call.driver.domains.is_updated(dom))
 
 
-@handles("DOMAIN_GET_HOSTNAME", fast=True, flags=_LEASE | _AGENT)
+@handles("DOMAIN_GET_HOSTNAME", flags=_LEASE | _AGENT)
 def domain_get_hostname(call: Call, dom: Ref, flags: int) -> str:
     return call.driver.domains.hostname(dom, flags)
 
