@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import programs
 
 pytestmark = pytest.mark.host
+
+Runner = Callable[[Sequence[str]], "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -379,10 +382,66 @@ def test_unsupported_mode_says_what_to_use(host: Host) -> None:
 
 
 def test_limit_that_would_not_hold_is_refused(host: Host) -> None:
-    limit = "<bandwidth><inbound average='10'/></bandwidth>"
-    ref = host.networks.define(xml("b", "10.83.0").replace("<ip", limit + "<ip"))
-    with pytest.raises(VirtlxcError, match="<bandwidth> would not be in force"):
+    limit = "<bandwidth><inbound average='10'{}/></bandwidth>"
+    floor = limit.format(" floor='5'")
+    ref = host.networks.define(xml("b", "10.83.0").replace("<ip", floor + "<ip"))
+    with pytest.raises(VirtlxcError, match="the floor of <bandwidth> would not be in force"):
         host.networks.start(ref)
+    ip("link", "add", "theirs", "type", "bridge")
+    other = f"<network><name>o</name><forward mode='bridge'/><bridge name='theirs'/>{limit}"
+    ref = host.networks.define(other.format("") + "</network>")
+    wanted = "<bandwidth> of somebody else's bridge would not be in force"
+    with pytest.raises(VirtlxcError, match=wanted):
+        host.networks.start(ref)
+
+
+LIMIT = "<bandwidth><{way} average='1024' peak='2048' burst='64'/></bandwidth>"
+BYTES = 2 << 20
+
+
+def timed(sender: Runner, receiver: Runner, address: str, port: str) -> float:
+    """Seconds that two mebibytes take from one to the other."""
+    listening = receiver(["busybox", "nc", "-l", "-p", port, "-e", "wc", "-c"])
+    try:
+        time.sleep(0.2)
+        start = time.monotonic()
+        words = f"dd if=/dev/zero bs=64k count=32 2>/dev/null | busybox nc {address} {port}"
+        assert sender(["sh", "-c", words]).wait(30) == 0
+        listening.wait(30)
+        return time.monotonic() - start
+    finally:
+        listening.kill()
+        listening.wait()
+
+
+@pytest.mark.parametrize("way", ["inbound", "outbound"])
+def test_the_traffic_of_a_network_is_limited(host: Host, way: str) -> None:
+    """With the host, as seen from the guests; what these send to each other is not."""
+    limit = LIMIT.format(way=way)
+    ref = host.networks.define(xml("slow", "10.83.0").replace("<ip", limit + "<ip"))
+    host.networks.start(ref)
+    bridge = host.networks.bridge_name(ref)
+    queues = json.loads(run("tc", "-j", "qdisc", "show", "dev", bridge))
+    if way == "inbound":
+        assert [row["kind"] for row in queues if row.get("root")] == ["htb"]
+        assert "rate 8388Kbit ceil 16777Kbit" in run("tc", "class", "show", "dev", bridge)
+    else:
+        assert "clsact" in [row["kind"] for row in queues]
+        (_, judge) = json.loads(run("tc", "-j", "filter", "show", "dev", bridge, "ingress"))
+        assert judge["options"]["bpf_name"] == "virtlxc-rate"
+    one, two = host.guest(bridge), host.guest(bridge)
+    for number, guest in ((11, one), (12, two)):
+        guest.run("ip", "address", "add", f"10.83.0.{number}/24", "dev", "eth0").ok()
+    took = {
+        "inbound": timed(subprocess.Popen, one.spaces.popen, "10.83.0.11", "7001"),
+        "outbound": timed(one.spaces.popen, subprocess.Popen, "10.83.0.1", "7002"),
+        "among": timed(one.spaces.popen, two.spaces.popen, "10.83.0.12", "7003"),
+    }
+    assert took.pop(way) > 1.5
+    assert all(seconds < 0.7 for seconds in took.values()), took
+    assert f"<{way} average='1024' peak='2048' burst='64'/>" in host.networks.xml(ref)
+    host.networks.destroy(ref)
+    assert bridge not in run("ip", "-o", "link")
 
 
 def test_unknown_network_lists_those_that_are(host: Host) -> None:

@@ -22,7 +22,7 @@ FILES = dnsmasq.Files(
 )
 TOOLS = plan.Tools(files=FILES, nft="/sbin/nft", dnsmasq="/sbin/dnsmasq", user="dnsmasq")
 FACTS = NetworkFacts(forwarding={4: False, 6: False})
-NAMES = ["nat", "nat-pool", "isolated", "route"]
+NAMES = ["nat", "nat-pool", "isolated", "route", "limited"]
 Golden = Callable[[str, str], None]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from virtlxc.model.bandwidth import Bandwidth
 from virtlxc.xmlmap.kept import Kept
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -242,6 +243,7 @@ class Network:
     ips: tuple[NetworkIp, ...] = ()
     routes: tuple[NetworkRoute, ...] = ()
     dnsmasq_options: tuple[DnsmasqOption, ...] = ()
+    bandwidth: Bandwidth | None = None
     connections: int | None = None
     kept: tuple[Kept, ...] = ()
 

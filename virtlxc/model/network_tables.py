@@ -6,6 +6,7 @@ Source: libvirt's network XML format; the order of the rows is libvirt's own.
 from __future__ import annotations
 
 from virtlxc.model import network as model
+from virtlxc.model.bandwidth import BANDWIDTH
 from virtlxc.xmlmap import KEPT, REFUSED, Keep, Object, Repeat, Table, Value, types
 
 FORWARD_MODES = types.choice("none", *model.MODES)
@@ -233,7 +234,7 @@ NETWORK = Table(
         Object(path="domain", field="domain", table=DOMAIN),
         Object(path="dns", field="dns", table=DNS),
         Keep(path="vlan", treatment=REFUSED, note="needs Open vSwitch"),
-        Keep(path="bandwidth", treatment=REFUSED, note="a limit that would not hold"),
+        Object(path="bandwidth", field="bandwidth", table=BANDWIDTH),
         Keep(path="port", treatment=REFUSED, note="ports of the network are not isolated"),
         Repeat(path="ip", field="ips", table=IP),
         Repeat(path="route", field="routes", table=ROUTE),

@@ -206,9 +206,8 @@ class NetworkLife:
 def _check_supported(network: Network, doing: str) -> None:
     mode = network.mode
     forward = network.forward
-    if mode == "bridge" and network.bridge.name:
-        return
-    if not network.own_bridge:
+    others = mode == "bridge" and network.bridge.name
+    if not network.own_bridge and not others:
         what = f"<forward mode='{mode}'>"
         if mode == "bridge" and forward and forward.dev:
             what += f" with the device '{forward.dev}' (macvtap)"
@@ -218,9 +217,14 @@ def _check_supported(network: Network, doing: str) -> None:
             Code.CONFIG_UNSUPPORTED,
             From.NETWORK,
         )
-    protecting = [kept for kept in network.kept if kept.protects]
+    protecting = [f"<{kept.path}>" for kept in network.kept if kept.protects]
+    if network.bandwidth is not None:
+        if others:
+            protecting.append("<bandwidth> of somebody else's bridge")
+        rates = (network.bandwidth.inbound, network.bandwidth.outbound)
+        protecting += ["the floor of <bandwidth>"] * any(rate and rate.floor for rate in rates)
     if protecting:
-        names = ", ".join(f"<{kept.path}>" for kept in protecting)
+        names = ", ".join(protecting)
         raise VirtlxcError(
             f"{doing}: {names} would not be in force (remove it: virtlxc net-edit {network.name})",
             Code.CONFIG_UNSUPPORTED,

@@ -18,6 +18,8 @@ from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.host.network import process
 from virtlxc.host.network.netlink import Link, Netlink
 from virtlxc.host.network.plan import Step, Undo
+from virtlxc.runtime.ops import nics
+from virtlxc.runtime.ops.context import Context
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +83,16 @@ def route(link: str, subnet: str, gateway: str, metric: int | None) -> None:
     with Netlink() as netlink:
         index = _link(netlink, link).ifindex
         netlink.add_route(index, ipaddress.ip_network(subnet), gateway, metric)
+
+
+def link_rate(
+    link: str, inbound: dict[str, int] | None, outbound: dict[str, Any] | None
+) -> None:
+    """Limits what the link sends and receives; see :func:`virtlxc.runtime.ops.nics.rate`."""
+    try:
+        nics.rate(Context("daemon", {}), link=link, inbound=inbound, outbound=outbound)
+    except OSError as error:
+        raise KernelRefused("limit the traffic", error.errno or 0, link) from None
 
 
 def _link(netlink: Netlink, name: str) -> Link:
@@ -148,6 +160,7 @@ OPS: Mapping[str, Callable[..., Any]] = {
     "address": address,
     "link-up": link_up,
     "route": route,
+    "link-rate": link_rate,
     "sysctl": sysctl,
     "nft": nft,
     "write": write,

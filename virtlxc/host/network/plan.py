@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from virtlxc.host.network import dnsmasq, rules
+from virtlxc.host.network import dnsmasq, rates, rules
 from virtlxc.host.network.facts import FORWARDING, NetworkFacts
+from virtlxc.model.bandwidth import Bandwidth
 from virtlxc.model.network import Network
 
 Undo = Mapping[str, Any]
@@ -90,6 +91,7 @@ def _bridge_steps(network: Network, facts: NetworkFacts) -> Iterable[Step]:
         text=f"set {name} up",
         ends=WITH_BRIDGE,
     )
+    yield from _rate_steps(network, name)
     for route in network.routes:
         yield Step(
             name=f"route to {route.subnet}",
@@ -101,6 +103,25 @@ def _bridge_steps(network: Network, facts: NetworkFacts) -> Iterable[Step]:
                 "metric": route.metric,
             },
             text=f"reach {route.subnet} through {route.gateway} on {name}",
+            ends=WITH_BRIDGE,
+        )
+
+
+def _rate_steps(network: Network, name: str) -> Iterable[Step]:
+    """What goes from the host and beyond to guests, and back, passes the bridge's own device."""
+    asked = network.bandwidth or Bandwidth()
+    inbound, outbound = rates.inbound(asked), rates.outbound(asked)
+    told = [
+        f"{way} {rate.average} KiB/s"
+        for way, rate in (("inbound", asked.inbound), ("outbound", asked.outbound))
+        if rate is not None and rate.average
+    ]
+    if told:
+        yield Step(
+            name=f"limit the traffic of {name}",
+            op="link-rate",
+            args={"link": name, "inbound": inbound, "outbound": outbound},
+            text=f"limit the traffic with the host and beyond: {', '.join(told)}",
             ends=WITH_BRIDGE,
         )
 
