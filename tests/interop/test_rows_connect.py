@@ -32,6 +32,15 @@ def meminfo(name: str) -> int:
     return int(dict(line.split(":") for line in MEMINFO.read_text().splitlines())[name].split()[0])
 
 
+def free_on_first_node() -> int:
+    """KiB; a machine whose memory grew may count the growth to no node."""
+    try:
+        text = Path("/sys/devices/system/node/node0/meminfo").read_text()
+    except OSError:
+        return meminfo("MemFree")
+    return int(text.partition("MemFree:")[2].split()[0])
+
+
 def near(value: int, truth: int) -> bool:
     return abs(value - truth) < truth / 5
 
@@ -107,11 +116,11 @@ def test_what_the_host_uses(library: Library) -> None:
     assert memory["total"] == meminfo("MemTotal")
     assert near(memory["free"], meminfo("MemFree"))
     assert near(library("connection.getFreeMemory()"), meminfo("MemFree") * 1024)
-    assert near(library("connection.getCellsFreeMemory(0, 1)")[0], meminfo("MemFree") * 1024)
+    assert near(library("connection.getCellsFreeMemory(0, 1)")[0], free_on_first_node() * 1024)
     pages = library("connection.getFreePages([4], 0, 1)")
     [free] = list(pages.values()) if isinstance(pages, dict) else [pages[0]]
     free = free["4"] if isinstance(free, dict) else free
-    assert near(free * 4, meminfo("MemFree"))
+    assert near(free * 4, free_on_first_node())
 
 
 @pytest.mark.proves("NODE_GET_MEMORY_PARAMETERS")
