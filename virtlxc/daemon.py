@@ -166,6 +166,8 @@ def _group(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
+        if name != Config().socket_group:  # a host need not have the one that nobody asked for
+            _log.warning("there is no group '%s' (socket_group): only root may do things", name)
         return -1
 
 

@@ -212,6 +212,20 @@ def test_start_refuses_what_define_takes(instance: Instance, what: str) -> None:
         instance.virtlxc("undefine", "bad").ok()
 
 
+def test_too_little_memory_is_named(instance: Instance) -> None:
+    """A forgotten unit: the kernel kills whatever is to become init."""
+    text = document(memory="<memory>64</memory>")
+    instance.define(text.replace("{root}", str(instance.root)))
+    try:
+        said = refuse(instance, lambda: instance.virtlxc("start", "bad"))
+        assert said.endswith(
+            ": 64 KiB of memory is too little (<memory> without a unit is KiB: <memory"
+            " unit='MiB'>)\n"
+        ), said
+    finally:
+        instance.virtlxc("undefine", "bad").ok()
+
+
 def test_links_of_a_hostile_root_lead_nowhere(instance: Instance) -> None:
     """Mount points that we may make are made inside, whatever links stand there."""
     root = rootfs.make_busybox(instance.root / "hostile")

@@ -77,6 +77,20 @@ def test_a_plan_refuses_what_a_start_would(tmp_path: Path) -> None:
     assert planned(str(path), "--ignore", "filterref")
 
 
+def test_a_plan_by_name_beside_a_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("web1").write_text("#!/bin/sh\n")
+    defined = tmp_path / "etc/virtlxc/lxc/web1.xml"
+    defined.parent.mkdir(parents=True)
+    defined.write_text(DOMAIN.format(more=""))
+    ran = run(["--root", str(tmp_path), "plan", "web1"])
+    assert ran.out.startswith("plan of domain 'web1'"), ran.err
+    Path("web1").write_text(DOMAIN.format(more="").replace("web1", "file"))
+    assert run(["--root", str(tmp_path), "plan", "web1"]).out.startswith("plan of domain 'file'")
+
+
 def test_a_plan_of_nothing(tmp_path: Path) -> None:
     ran = run(["--root", str(tmp_path), "-c", str(tmp_path / "sock"), "plan", "nobody"])
     assert ran.err.startswith("error: there is no file and no domain 'nobody'\nerror: ")

@@ -168,6 +168,21 @@ def test_what_is_missing_has_a_mend() -> None:
     assert failed == {"kernel", "cgroup2", "controller memory", "net namespaces", "capabilities"}
 
 
+def test_a_chroot_makes_no_user_namespaces() -> None:
+    found = {row.name: row for row in rows(replace(V2, source="probed", idmapped={}))}
+    assert found["user namespaces"].status == WARN
+    assert "none can be made" in found["user namespaces"].text
+    assert "chroot" in found["user namespaces"].mend
+    assert found["idmapped mounts"].mend == "see user namespaces"
+
+
+def test_what_the_readme_says_can_be_missing_is_named() -> None:
+    found = {row.name: row for row in rows(replace(V2, programs={}))}
+    for name in ("dnsmasq", "nft", "busybox", "mmdebstrap", "lxcfs"):
+        assert found[name].status == WARN
+        assert found[name].mend.startswith("install it: apt install ")
+
+
 def test_a_host_that_is_a_container() -> None:
     found = {row.name: row for row in rows(HOSTS["contained"])}
     assert (found["user namespace"].status, found["user namespace"].text) == (

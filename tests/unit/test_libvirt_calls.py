@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from virtlxc.cli import commands
+from virtlxc.errors import VirtlxcError
+from virtlxc.rpc.libvirt import connection
 from virtlxc.rpc.libvirt.calls import CALLS
 from virtlxc.rpc.libvirt.events import REGISTER, Events
 from virtlxc.rpc.libvirt.special import OWN, SPECIAL
@@ -50,3 +53,29 @@ def test_every_event_is_a_message() -> None:
             message = procedure(events._message(name, number))
             assert "event" in message.marks
             assert REGISTER[name][1] in message.args.names
+
+
+def test_the_distribution_s_library_is_found_from_an_environment_of_our_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libvirt.py").write_text("here = True\n")
+    monkeypatch.setattr(connection, "SYSTEM_FOLDERS", ("/nonexistent", str(tmp_path)))
+    monkeypatch.delitem(sys.modules, "libvirt", raising=False)
+    # As on a host that has it in no folder of sys.path.
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if not _has_libvirt(path)])
+    before = list(sys.path)
+    assert connection._library("test:///default").here is True
+    assert sys.path == before
+    monkeypatch.delitem(sys.modules, "libvirt")
+    monkeypatch.setattr(connection, "SYSTEM_FOLDERS", ())
+    with pytest.raises(VirtlxcError, match=r"libvirt's Python library.*package python3-libvirt"):
+        connection._library("test:///default")
+    # One of another Python.
+    (tmp_path / "libvirt.py").write_text("import libvirtmod\n")
+    monkeypatch.setattr(connection, "SYSTEM_FOLDERS", (str(tmp_path),))
+    with pytest.raises(VirtlxcError, match="libvirt's Python library"):
+        connection._library("test:///default")
+
+
+def _has_libvirt(folder: str) -> bool:
+    return bool(folder) and (Path(folder) / "libvirt.py").exists()

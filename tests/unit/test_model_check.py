@@ -176,6 +176,10 @@ ALONE = SAFE + "<features><privnet/></features>"
     ("text", "warning"),
     [
         (xml(), "root in this container is root on the host"),
+        (
+            domain(body=BODY.replace("1024", "64")),
+            "64 KiB of memory is too little for any program (<memory> without a unit is KiB: ",
+        ),
         (xml(), "no root file system is given: the container sees the host's programs, read-only"),
         (xml(), "no interface is given: the container uses the host's network"),
         (

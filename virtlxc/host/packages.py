@@ -18,6 +18,7 @@ PACKAGES: dict[str, tuple[str, str, str, str]] = {
     "nft": ("nftables", "nftables", "nftables", "nftables"),
     "mmdebstrap": ("mmdebstrap", "mmdebstrap", "mmdebstrap", "debootstrap"),
     "debootstrap": ("debootstrap", "debootstrap", "debootstrap", "debootstrap"),
+    "lxcfs": ("lxcfs", "lxcfs", "lxcfs", "lxcfs"),
     "tar": ("tar", "tar", "tar", "tar"),
     "zstd": ("zstd", "zstd", "zstd", "zstd"),
     "lz4": ("lz4", "lz4", "lz4", "lz4"),

@@ -24,7 +24,7 @@ from virtlxc.host.security import capabilities
 from virtlxc.host.topology import read_cells, read_cpu
 from virtlxc.runtime import syscalls
 
-PROGRAMS = ("dnsmasq", "nft", "busybox", programs.STORAGE_DAEMON)
+PROGRAMS = ("dnsmasq", "nft", "busybox", "mmdebstrap", "lxcfs", programs.STORAGE_DAEMON)
 _REFUSED_ALL = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO, linux/proc_ns.h
 _WEIGHT_FILES_V2 = ("io.weight", "io.bfq.weight")

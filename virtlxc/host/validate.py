@@ -27,6 +27,8 @@ _USES = {
     "dnsmasq": "DHCP and DNS of virtual networks",
     "nft": "NAT of virtual networks",
     "busybox": "the busybox template",
+    "mmdebstrap": "the debian template",
+    "lxcfs": "guests that see their own memory and processors, not the host's",
     programs.STORAGE_DAEMON: "disks in qcow2, vmdk and vpc images",
 }
 _CONTROLLERS = (
@@ -159,7 +161,12 @@ def _namespaces(host: HostFacts) -> Iterator[Row]:
         ("pid", host.pid_namespaces, FAIL),
         ("net", host.net_namespaces, FAIL),
     ):
-        if count:
+        if kind == "user" and count and host.source == "probed" and not host.idmapped:
+            # Trying idmapped mounts begins with a user namespace.
+            text = f"up to {count} are allowed, and none can be made, for <idmap>"
+            mend = "leave the chroot, where the kernel makes none (pivot_root does as well)"
+            yield Row(f"{kind} namespaces", grade, text, mend)
+        elif count:
             yield Row(f"{kind} namespaces", PASS, f"up to {count}")
         else:
             mend = f"sysctl user.max_{kind}_namespaces=10000"
@@ -183,7 +190,9 @@ def _inotify(host: HostFacts) -> Iterator[Row]:
 
 def _idmapped(host: HostFacts) -> Iterator[Row]:
     if not host.idmapped:
-        yield Row("idmapped mounts", WARN, "not tried", "run virtlxc host-validate as root")
+        again = "run virtlxc host-validate as root"
+        mend = "see user namespaces" if host.source == "probed" else again
+        yield Row("idmapped mounts", WARN, "not tried", mend)
         return
     for fstype, works in host.idmapped.items():
         if works:

@@ -9,7 +9,7 @@ from virtlxc.model.address import Ip, Route
 from virtlxc.model.bandwidth import Bandwidth, Rate
 from virtlxc.model.blkio import BlkioDevice, BlkioTune
 from virtlxc.model.boot import Os
-from virtlxc.model.check import check
+from virtlxc.model.check import LEAST_MEMORY_KIB, UNIT_MEND, check
 from virtlxc.model.clock import Clock, Timer
 from virtlxc.model.complete import complete
 from virtlxc.model.console import Console
@@ -32,6 +32,8 @@ from virtlxc.xmlmap.kept import Kept
 
 __all__ = [
     "DEVICE_KINDS",
+    "LEAST_MEMORY_KIB",
+    "UNIT_MEND",
     "Aliases",
     "Bandwidth",
     "BlkioDevice",

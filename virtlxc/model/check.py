@@ -51,6 +51,11 @@ def _name(domain: Domain) -> Iterator[str]:
         yield "the title contains a newline; write it in one line, or use <description>"
 
 
+# No init comes to its first instruction with less (busybox needs some 250).
+LEAST_MEMORY_KIB = 1024
+UNIT_MEND = " (<memory> without a unit is KiB: <memory unit='MiB'>)"
+
+
 def _memory(domain: Domain) -> Iterator[str]:
     if domain.memory == 0:
         yield "<memory> is 0; give the most that the container may use, such as 512 MiB"
@@ -199,6 +204,8 @@ def warnings(domain: Domain) -> Iterator[str]:
         )
     elif any(line.target == 0 for line in (*domain.idmap.uids, *domain.idmap.gids)):
         yield "the host's id 0 is in this container (see <idmap>): its files are open to it"
+    if 0 < domain.memory < LEAST_MEMORY_KIB:
+        yield f"{domain.memory} KiB of memory is too little for any program{UNIT_MEND}"
     if domain.root is None:
         yield "no root file system is given: the container sees the host's programs, read-only"
     shares_net = any(share.kind == "net" for share in domain.shares)

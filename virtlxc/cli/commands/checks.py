@@ -23,12 +23,17 @@ def _plan(session: Session, args: Args) -> str:
     from virtlxc.cli.planning import plan_text
 
     what = args["domain"]
-    if os.path.exists(what) or what == "-" or "/" in what:
+    if what == "-" or "/" in what or _holds_xml(what):
         xml = read_text(what)
     else:
         xml = _definition(session, what)
     ignore = (args.get("ignore") or "").split(",")
     return plan_text(session.paths, xml, args.get("facts"), frozenset(filter(None, ignore)))
+
+
+def _holds_xml(path: str) -> bool:
+    """Whether it is a file that a plan can be of; a folder may have another file of that name."""
+    return os.path.isfile(path) and read_text(path).lstrip().startswith("<")
 
 
 def _definition(session: Session, name: str) -> str:

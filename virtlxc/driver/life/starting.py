@@ -8,6 +8,7 @@ failure is the daemon's own steps and the folder of live state.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -245,7 +246,7 @@ def _perform(
             raise VirtlxcError(
                 f"it was ended by a {ticket.cancelled_by} meanwhile", Code.OPERATION_INVALID
             ) from None
-        raise VirtlxcError(_failed_text(failed, plan)) from None
+        raise VirtlxcError(_failed_text(failed, plan, domain)) from None
     except (OSError, protocol.ProtocolError) as error:
         raise VirtlxcError(f"wait for its controller: {error} (see {plan.log})") from None
 
@@ -269,11 +270,16 @@ def _scoped(plan: Plan) -> bool:
     return plan.leaf.path.endswith(".scope")
 
 
-def _failed_text(failed: protocol.Failed, plan: Plan) -> str:
+def _failed_text(failed: protocol.Failed, plan: Plan, domain: model.Domain) -> str:
     cause = failed.text or (os.strerror(failed.errno) if failed.errno else "no reason was given")
-    if not failed.step:
-        return f"{cause} (see {plan.log})"
-    return f"{failed.step}: {cause}{files.mend(failed.errno)}"
+    where = f"{failed.step}: " if failed.step else ""
+    if domain.memory < model.LEAST_MEMORY_KIB and (failed.errno == errno.ENOMEM or not where):
+        return f"{where}{cause}: {domain.memory} KiB of memory is too little{model.UNIT_MEND}"
+    if failed.step == "fork the stage" and failed.errno == errno.EPERM:
+        return f"{where}{cause} (the kernel makes no namespaces in a chroot: virtlxc host-validate)"
+    if where:
+        return f"{where}{cause}{files.mend(failed.errno)}"
+    return f"{cause} (see {plan.log})" if os.path.exists(plan.log) else cause
 
 
 def _run_of(

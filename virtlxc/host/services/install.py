@@ -41,7 +41,7 @@ def manager_of(root: str) -> str:
         if any(os.path.exists(prefix + program) for program in _PROGRAMS[manager]):
             return manager
     raise VirtlxcError(
-        f"cannot install units: neither systemd nor OpenRC manages the services of {root}"
+        f"there is no place for units: neither systemd nor OpenRC manages the services of {root}"
         " (run 'virtlxc daemon' from what does, or give --manager)",
         Code.NO_SUPPORT,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -170,11 +171,34 @@ def _kinds(fields: str) -> list[tuple[str, str]]:
     return [(name, kind) for name, kind in pairs]
 
 
+# Where distributions put python3-libvirt, which an environment of our own does not look into.
+SYSTEM_FOLDERS = (
+    "/usr/lib/python3/dist-packages",
+    f"/usr/lib64/python3.{sys.version_info.minor}/site-packages",
+    f"/usr/lib/python3.{sys.version_info.minor}/site-packages",
+)
+
+
+def _import() -> ModuleType:
+    """The library: ours, or the distribution's, if it is one for this Python."""
+    try:
+        return import_module("libvirt")
+    except ImportError as error:
+        folder = next((one for one in SYSTEM_FOLDERS if os.path.isfile(f"{one}/libvirt.py")), None)
+        if error.name != "libvirt" or folder is None:
+            raise
+        sys.path.append(folder)
+        try:
+            return import_module("libvirt")
+        finally:
+            sys.path.remove(folder)  # nothing else of the distribution's is meant
+
+
 def _library(uri: str) -> ModuleType:
     try:
-        import libvirt
+        return _import()
     except ImportError as error:
-        if error.name not in ("libvirt", "libvirtmod"):
+        if error.name not in ("libvirt", "libvirtmod", "cygvirtmod"):
             raise
         raise VirtlxcError(
             f"cannot connect to '{uri}': that takes libvirt's Python library, which "
@@ -183,8 +207,6 @@ def _library(uri: str) -> ModuleType:
             Code.NO_CONNECT,
             From.NONE,
         ) from None
-    module: ModuleType = libvirt
-    return module
 
 
 def _keep_quiet(_context: object, _error: object) -> None:
