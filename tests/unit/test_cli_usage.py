@@ -12,7 +12,7 @@ import pytest
 from tests.unit import cli_tool
 from tests.unit.cli_tool import run
 from virtlxc import __version__
-from virtlxc.cli import completion, main
+from virtlxc.cli import completion, editing, main
 from virtlxc.cli.failures import Failed, UsageError
 from virtlxc.cli.options import read
 
@@ -247,3 +247,13 @@ def test_signals(name: str, number: int | None) -> None:
     from virtlxc.cli.commands.processes import signal_number
 
     assert signal_number(name) == number
+
+
+def test_an_editor_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "/nonexistent/vi --hard")
+    with pytest.raises(Failed, match=r"no editor '/nonexistent/vi --hard' \(set EDITOR to one"):
+        editing._run_editor("/dev/null")
+    monkeypatch.setenv("EDITOR", "false")
+    with pytest.raises(Failed, match="the editor 'false' ended with status 1"):
+        editing._run_editor("/dev/null")

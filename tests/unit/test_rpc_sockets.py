@@ -170,3 +170,9 @@ def test_addresses(address: str, readonly: bool, expected: str) -> None:
 def test_an_address_of_somebody_else() -> None:
     with pytest.raises(VirtlxcError, match="no connection driver available for qemu:///system"):
         socket_path("qemu:///system")
+
+
+@pytest.mark.parametrize("uri", ["lxc:///session", "lxc+unix:///elsewhere?socket=/s"])
+def test_a_path_that_libvirt_has_not_is_refused_in_its_words(uri: str) -> None:
+    with pytest.raises(VirtlxcError, match=r"Unexpected LXC URI path '/.*', try lxc:///system"):
+        socket_path(uri)

@@ -12,6 +12,7 @@ from virtlxc.cli.failures import Failed
 from virtlxc.cli.session import Session
 
 EDITOR = "vi"
+_NOT_FOUND = 127  # a shell's status
 
 
 def edit_until_taken(
@@ -73,6 +74,8 @@ def _run_editor(path: str) -> None:
     sys.stdout.flush()
     # Through a shell, because EDITOR may have options and quotes of its own.
     ended = subprocess.run(["sh", "-c", f'{editor} "$1"', "sh", path], check=False)
+    if ended.returncode == _NOT_FOUND:
+        raise Failed(f"there is no editor '{editor}' (set EDITOR to one that is there)")
     if ended.returncode:
         raise Failed(f"the editor '{editor}' ended with status {ended.returncode}")
 

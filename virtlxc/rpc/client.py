@@ -407,8 +407,8 @@ def socket_path(address: str, readonly: bool = False) -> str:
 
 def _path_of_uri(uri: str) -> str:
     scheme, _, rest = uri.partition("://")
-    query = rest.partition("?")[2]
-    if scheme in ("lxc", "lxc+unix"):
+    path, _, query = rest.partition("?")
+    if scheme in ("lxc", "lxc+unix") and path in ("", "/", "/system"):
         for word in query.split("&"):
             name, _, value = word.partition("=")
             if name == "socket" and value:
@@ -417,6 +417,9 @@ def _path_of_uri(uri: str) -> str:
             from virtlxc.paths import Paths
 
             return Paths().socket
+    if scheme in ("lxc", "lxc+unix") and path.startswith("/"):
+        text = f"internal error: Unexpected LXC URI path '{path}', try lxc:///system"
+        raise VirtlxcError(text, Code.INTERNAL_ERROR)
     raise VirtlxcError(f"no connection driver available for {uri}", Code.NO_CONNECT, From.NONE)
 
 
