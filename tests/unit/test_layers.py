@@ -60,6 +60,7 @@ ROOMS = (
     ("virtlxc.errors", "base"),
     ("virtlxc.paths", "base"),
     ("virtlxc.config", "base"),
+    ("virtlxc.markup", "base"),
     ("virtlxc.servicemanager", "base"),
     ("virtlxc", "base"),
 )

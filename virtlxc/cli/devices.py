@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from virtlxc.cli.grammar import flag, word
 from virtlxc.cli.lookup import domain
+from virtlxc.markup import document, tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Ref, Session
+    from virtlxc.markup import Lines
 
 LIVE, CONFIG = 1, 2
 INACTIVE_XML = 2
@@ -53,23 +55,12 @@ def devices(session: Session, ref: Ref, tag: str, *, inactive: bool) -> list[Ele
     return parse(xml).findall(f"devices/{tag}")
 
 
-def attach(session: Session, args: Args, xml: str, what: str) -> None:
-    """The end of attach-disk and attach-interface."""
+def attach(session: Session, args: Args, what: str, inner: Lines, /, **attributes: object) -> None:
+    """The end of attach-disk and attach-interface: the device ``what`` is attached, or shown."""
+    xml = document(tag(what, inner, **attributes))
     if "print-xml" in args:
         session.say(xml)
         return
     ref = domain(session, args)
     change(session, args, "ATTACH", xml, f"Failed to attach {what}", ref)
     session.remark(f"{what.capitalize()} attached successfully\n")
-
-
-def attributes(**values: object) -> str:
-    """`` name='value'`` for each that is given; ``_`` in a name stands for nothing."""
-    from xml.sax.saxutils import escape
-
-    quotes = {"'": "&apos;", '"': "&quot;"}
-    return "".join(
-        f" {name.strip('_')}='{escape(str(value), quotes)}'"
-        for name, value in values.items()
-        if value is not None
-    )

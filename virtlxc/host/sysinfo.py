@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from virtlxc.host.devices.inventory import DMI
 from virtlxc.host.devices.node import Node
-from virtlxc.host.tags import document, tag
+from virtlxc.markup import document, tag
 
 # Element -> (name of the entry, file), in libvirt's order.
 _PARTS: dict[str, tuple[tuple[str, str], ...]] = {

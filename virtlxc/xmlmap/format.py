@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.markup import escape, quote
 from virtlxc.xmlmap import raw
 from virtlxc.xmlmap.kept import Kept
 from virtlxc.xmlmap.rows import Const, Node, Table, Value
@@ -75,10 +76,10 @@ class _Writer:
         self._use(table, shown)
         kept: tuple[Kept, ...] = values["kept"] if table.keeps else ()
         head, body = self._parts(table, table.node, values, kept, indent)
-        head += "".join(f" {name}={raw.quote(text)}" for name, text in attributes)
+        head += "".join(f" {name}={quote(text)}" for name, text in attributes)
         if outermost:
             for prefix, uri in sorted(self.prefixes.items()):
-                head += f" xmlns:{prefix}={raw.quote(uri)}"
+                head += f" xmlns:{prefix}={quote(uri)}"
         if table.paired and not body:
             out.append(f"{indent}<{shown}{head}>\n{indent}</{shown}>\n")
         else:
@@ -99,7 +100,7 @@ class _Writer:
     ) -> tuple[str, list[str] | str]:
         """The attributes and the content: a text, or the lines of the children."""
         head = "".join(
-            f" {name}={raw.quote(text)}"
+            f" {name}={quote(text)}"
             for name, rows in node.attributes.items()
             for text in [_attribute_text(table, rows, values)]
             if text is not None
@@ -108,8 +109,8 @@ class _Writer:
             row = node.text
             if _written(table, row, values):
                 if row.unit is not None and row.type.unit is not None:
-                    head = f" {row.unit}={raw.quote(row.type.unit)}" + head
-                text = raw.escape(row.type.format(values[row.field]))
+                    head = f" {row.unit}={quote(row.type.unit)}" + head
+                text = escape(row.type.format(values[row.field]))
                 within = [item.xml for item in _strangers(node, kept)]
                 return head + _kept_attributes(node, kept), text + "".join(within)
         head += self._attribute_units(table, node, values)
@@ -124,7 +125,7 @@ class _Writer:
 
     def _attribute_units(self, table: Table, node: Node, values: Mapping[str, Any]) -> str:
         return "".join(
-            f" {row.unit}={raw.quote(row.type.unit)}"
+            f" {row.unit}={quote(row.type.unit)}"
             for rows in node.attributes.values()
             for row in rows
             if isinstance(row, Value)
@@ -147,7 +148,7 @@ class _Writer:
                 if node.repeat.table is not None:
                     self.object(node.repeat.table, item, indent, out)
                 else:
-                    text = raw.escape(node.repeat.type.format(item))
+                    text = escape(node.repeat.type.format(item))
                     out.append(_element(node.shown, "", text, indent))
         elif node.object is not None:
             value = values[node.object.field]
@@ -234,7 +235,7 @@ def _kept_attributes(node: Node, kept: tuple[Kept, ...]) -> str:
         if uri == f"{{{_XML_SPACE}":
             name = f"xml:{name}"
         elif uri:
-            out += f" xmlns:kept{number}={raw.quote(uri[1:])}"
+            out += f" xmlns:kept{number}={quote(uri[1:])}"
             name = f"kept{number}:{name}"
-        out += f" {name}={raw.quote(item.xml)}"
+        out += f" {name}={quote(item.xml)}"
     return out

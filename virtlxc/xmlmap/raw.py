@@ -4,20 +4,7 @@ from __future__ import annotations
 
 from lxml import etree
 
-_TEXT = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;", "\r": "&#13;"}
-)
-_ATTRIBUTE = _TEXT | {10: "&#10;", 9: "&#9;"}
-
-
-def escape(text: str) -> str:
-    """A text as libvirt writes it between tags."""
-    return text.translate(_TEXT)
-
-
-def quote(text: str) -> str:
-    """A text between single quotes."""
-    return f"'{text.translate(_ATTRIBUTE)}'"
+from virtlxc.markup import escape, quote
 
 
 def shown(element: etree._Element) -> str:

@@ -9,7 +9,6 @@ from virtlxc.cli.devices import (
     LIVE,
     WHERE,
     attach,
-    attributes,
     devices,
     flags_of,
 )
@@ -17,6 +16,7 @@ from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, alias, flag, rows, text, word
 from virtlxc.cli.lookup import domain
 from virtlxc.cli.params import STRING_OKAY, UINT, shown, values
+from virtlxc.markup import tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,11 +26,17 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.params import Param
     from virtlxc.cli.session import Ref, Session
+    from virtlxc.markup import Lines
 
 UINT_MAX = 0xFFFFFFFF
 RATE_FIELDS = ("average", "peak", "burst", "floor")
 # What virsh can make a <source> for; other types it knows, and refuses like those it does not.
 SOURCES = {"network": "network", "bridge": "bridge", "direct": "dev"}
+# Elements that an option of the same name fills, and the attribute it fills.
+NAMED = (
+    ("target", "dev"), ("mac", "address"), ("script", "path"), ("model", "type"),
+    ("alias", "name"),
+)  # fmt: skip
 MODES = ("server", "client")
 
 
@@ -57,7 +63,7 @@ def _attach(session: Session, args: Args) -> None:
     if mode is not None and mode not in MODES:
         raise Failed(f"Invalid source mode: {mode}")
     inbound, outbound = args.get("inbound"), args.get("outbound")
-    limits = ""
+    limits: Lines = []
     if inbound is not None:
         limits += _limit("inbound", inbound, "either inbound average or floor is mandatory")
     if outbound is not None:
@@ -70,28 +76,21 @@ def _attach(session: Session, args: Args) -> None:
         limits += limit
     if kind not in SOURCES:
         raise Failed(f"No support for {kind} in command 'attach-interface'")
-    managed = " managed='yes'" if "managed" in args else ""
-    xml = f"<interface type='{kind}'{managed}>\n"
-    xml += f"  <source{attributes(**{SOURCES[kind]: args['source']})}/>\n"
-    for tag, attribute, option in (
-        ("target", "dev", "target"),
-        ("mac", "address", "mac"),
-        ("script", "path", "script"),
-        ("model", "type", "model"),
-        ("alias", "name", "alias"),
-    ):
-        if (value := args.get(option)) is not None:
-            xml += f"  <{tag}{attributes(**{attribute: value})}/>\n"
+    inner = tag("source", **{SOURCES[kind]: args["source"]})
+    for name, attribute in NAMED:
+        if (value := args.get(name)) is not None:
+            inner += tag(name, **{attribute: value})
     if limits:
-        xml += f"  <bandwidth>\n{limits}  </bandwidth>\n"
-    attach(session, args, xml + "</interface>\n", "interface")
+        inner += tag("bandwidth", limits)
+    managed = "yes" if "managed" in args else None
+    attach(session, args, "interface", inner, type=kind, managed=managed)
 
 
-def _limit(way: str, written: str, mandatory: str) -> str:
+def _limit(way: str, written: str, mandatory: str) -> Lines:
     found = rate(written)
     if not found["average"] and not found["floor"]:
         raise Failed(mandatory)
-    return f"    <{way}{attributes(**{name: value or None for name, value in found.items()})}/>\n"
+    return tag(way, **{name: value or None for name, value in found.items()})
 
 
 def _detach(session: Session, args: Args) -> None:

@@ -8,7 +8,6 @@ from virtlxc.cli.devices import (
     EXCLUDES,
     WHERE,
     attach,
-    attributes,
     change,
     devices,
     flags_of,
@@ -17,6 +16,7 @@ from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, alias, flag, number, rows, text, word
 from virtlxc.cli.lookup import domain
 from virtlxc.cli.params import STRING_OKAY, shown, values
+from virtlxc.markup import maybe, tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +24,17 @@ if TYPE_CHECKING:
 
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Ref, Session
+    from virtlxc.markup import Lines
 
 ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
 KIB, RESIZE_BYTES = 1024, 1
-SOURCE_TYPES = ("file", "block", "network")
+# The attribute that names a source of each type.
+SOURCES = {"file": "file", "block": "dev", "network": "name"}
+# Attributes of <driver>, and their options.
+DRIVER = (
+    ("name", "driver"), ("type", "subdriver"), ("iothread", "iothread"), ("cache", "cache"),
+    ("io", "io"),
+)  # fmt: skip
 SIZES = ("capacity", "allocation", "physical")
 # Parameters in virsh's order: its short name, "" where it has none, and what it is for people.
 TRAFFIC = (
@@ -46,36 +53,26 @@ def _attach(session: Session, args: Args) -> None:
         raise Failed("--source-protocol option requires --sourcetype network")
     if mode not in (None, "readonly", "shareable"):
         raise Failed(f"No support for {mode} in command 'attach-disk'")
-    rawio = " rawio='yes'" if "rawio" in args else ""
-    xml = f"<disk{attributes(type=kind, device=args.get('type'))}{rawio}>\n"
-    driver = attributes(
-        name=args.get("driver"),
-        type=args.get("subdriver"),
-        iothread=args.get("iothread"),
-        cache=args.get("cache"),
-        io=args.get("io"),
-    )
-    if driver:
-        xml += f"  <driver{driver}/>\n"
-    xml += _source(kind, args)
-    target = attributes(dev=args["target"], bus=args.get("targetbus"))
-    xml += f"  <target{target}/>\n"
+    inner: Lines = []
+    driver = {name: args.get(option) for name, option in DRIVER}
+    if any(value is not None for value in driver.values()):
+        inner += tag("driver", **driver)
+    inner += _source(kind, args)
+    inner += tag("target", dev=args["target"], bus=args.get("targetbus"))
     if mode:
-        xml += f"  <{mode}/>\n"
-    for tag, option in (("serial", "serial"),):
-        if (value := args.get(option)) is not None:
-            xml += f"  <{tag}>{value}</{tag}>\n"
+        inner += tag(mode)
+    inner += maybe("serial", args.get("serial"))
     if (name := args.get("alias")) is not None:
-        xml += f"  <alias{attributes(name=name)}/>\n"
-    if (wwn := args.get("wwn")) is not None:
-        xml += f"  <wwn>{wwn}</wwn>\n"
-    attach(session, args, xml + "</disk>\n", "disk")
+        inner += tag("alias", name=name)
+    inner += maybe("wwn", args.get("wwn"))
+    rawio = "yes" if "rawio" in args else None
+    attach(session, args, "disk", inner, type=kind, device=args.get("type"), rawio=rawio)
 
 
 def _source_type(args: Args) -> str:
     given = args.get("sourcetype")
     if given is not None:
-        if given not in SOURCE_TYPES:
+        if given not in SOURCES:
             raise Failed(f"Unknown source type: '{given}'")
         return given
     if "source-protocol" in args:
@@ -95,22 +92,19 @@ def _is_block(path: str) -> bool:
         return False
 
 
-def _source(kind: str, args: Args) -> str:
-    source = args["source"]
+def _source(kind: str, args: Args) -> Lines:
+    source = args["source"] or None
     if kind != "network":
-        given = attributes(**{{"file": "file", "block": "dev"}[kind]: source or None})
-        return f"  <source{given}/>\n" if given else ""
+        return tag("source", **{SOURCES[kind]: source}) if source else []
     host, _, port = (args.get("source-host-name") or "").partition(":")
-    inner = attributes(
-        transport=args.get("source-host-transport"),
-        socket=args.get("source-host-socket"),
-        name=host or None,
-        port=port or None,
-    )
-    outer = attributes(protocol=args.get("source-protocol"), name=source or None)
-    if not inner:
-        return f"  <source{outer}/>\n"
-    return f"  <source{outer}>\n    <host{inner}/>\n  </source>\n"
+    at = {
+        "transport": args.get("source-host-transport"),
+        "socket": args.get("source-host-socket"),
+        "name": host or None,
+        "port": port or None,
+    }
+    inner = tag("host", **at) if any(value is not None for value in at.values()) else None
+    return tag("source", inner, protocol=args.get("source-protocol"), name=source)
 
 
 def _detach(session: Session, args: Args) -> None:

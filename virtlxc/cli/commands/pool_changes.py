@@ -7,6 +7,7 @@ from virtlxc.cli.commands.pools import BUILD_EXCLUDES, BUILD_OPTIONS, BUILDS
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, flag, rows, text, word
+from virtlxc.markup import document, tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,24 +23,14 @@ ELSEWHERE = (
 )  # fmt: skip
 
 
-def _escaped(value: str) -> str:
-    for letter, entity in (("&", "amp"), ("<", "lt"), (">", "gt"), ('"', "quot"), ("'", "apos")):
-        value = value.replace(letter, f"&{entity};")
-    return value
-
-
 def _document(args: Args) -> str:
     for name in ELSEWHERE:
         if name in args:
             raise Failed(f"--{name} is for pools that are no folder, which there are none of")
-    lines = [
-        f"<pool type='{_escaped(args['type'])}'>",
-        f"  <name>{_escaped(args['name'])}</name>",
-    ]
-    target = args.get("target")
-    if target is not None:
-        lines += ["  <target>", f"    <path>{_escaped(target)}</path>", "  </target>"]
-    return "\n".join([*lines, "</pool>", ""])
+    inner = tag("name", args["name"])
+    if (target := args.get("target")) is not None:
+        inner += tag("target", tag("path", target))
+    return document(tag("pool", inner, type=args["type"]))
 
 
 def _define_as(session: Session, args: Args) -> None:
@@ -74,11 +65,10 @@ def _sources_as(session: Session, args: Args) -> str:
     host, port, initiator = args.get("host"), args.get("port"), args.get("initiator")
     if host is None:
         return _find_sources(session, args["type"], None)
-    at = f" port='{_escaped(port)}'" if port else ""
-    lines = ["<source>", f"  <host name='{_escaped(host)}'{at}/>"]
+    inner = tag("host", name=host, port=port or None)
     if initiator:
-        lines += ["  <initiator>", f"    <iqn name='{_escaped(initiator)}'/>", "  </initiator>"]
-    return _find_sources(session, args["type"], "\n".join([*lines, "</source>", ""]))
+        inner += tag("initiator", tag("iqn", name=initiator))
+    return _find_sources(session, args["type"], document(tag("source", inner)))
 
 
 def _find_sources(session: Session, kind: str, source: str | None) -> str:

@@ -11,6 +11,7 @@ from virtlxc.cli.grammar import Command, flag, number, rows, text, word
 from virtlxc.cli.lookup import find_volume
 from virtlxc.cli.named import POOL
 from virtlxc.cli.units import to_bytes
+from virtlxc.markup import document, tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,12 +42,6 @@ def _size(written: str) -> int:
     if suffix != written.strip() and suffix:
         lines.append(f"invalid argument: unknown suffix '{suffix}'")
     raise Failed(*lines)
-
-
-def _escaped(text: str) -> str:
-    for letter, entity in (("&", "amp"), ("<", "lt"), (">", "gt"), ('"', "quot"), ("'", "apos")):
-        text = text.replace(letter, f"&{entity};")
-    return text
 
 
 def _create(session: Session, args: Args) -> None:
@@ -80,25 +75,19 @@ def _create_as(session: Session, args: Args) -> None:
 
 
 def _document(session: Session, args: Args, ref: tuple[str, bytes]) -> str:
-    lines = [
-        "<volume>",
-        f"  <name>{_escaped(args['name'])}</name>",
-        f"  <capacity>{_size(args['capacity'])}</capacity>",
-    ]
+    inner = [*tag("name", args["name"]), *tag("capacity", _size(args["capacity"]))]
     if "allocation" in args:
-        lines.append(f"  <allocation>{_size(args['allocation'])}</allocation>")
+        inner += tag("allocation", _size(args["allocation"]))
     if "format" in args:
-        kind = _escaped(args["format"])
-        lines += ["  <target>", f"    <format type='{kind}'/>", "  </target>"]
+        inner += tag("target", tag("format", type=args["format"]))
     backing = args.get("backing-vol")
     if backing is not None:
         vol = _backing(session, ref, backing)
-        path = session.call("STORAGE_VOL_GET_PATH", vol=vol)["name"]
-        lines += ["  <backingStore>", f"    <path>{_escaped(path)}</path>"]
+        original = tag("path", session.call("STORAGE_VOL_GET_PATH", vol=vol)["name"])
         if "backing-vol-format" in args:
-            lines.append(f"    <format type='{_escaped(args['backing-vol-format'])}'/>")
-        lines.append("  </backingStore>")
-    return "\n".join([*lines, "</volume>", ""])
+            original += tag("format", type=args["backing-vol-format"])
+        inner += tag("backingStore", original)
+    return document(tag("volume", inner))
 
 
 def _backing(session: Session, ref: tuple[str, bytes], given: str) -> tuple[str, str, str]:

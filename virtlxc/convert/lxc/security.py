@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
-
 from virtlxc.convert.lxc.draft import Draft, number
 from virtlxc.convert.lxc.lines import Line
+from virtlxc.markup import escape
 from virtlxc.model import IdRange
 from virtlxc.model.features import CAPABILITIES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from virtlxc.host.devices import net
 from virtlxc.host.devices.node import Node
-from virtlxc.host.tags import Lines, document, tag
+from virtlxc.markup import Lines, document, tag
 
 FOLDER = "/sys/class/net"
 # What libvirt and we call the host's ends of containers' interfaces, when nobody names them.

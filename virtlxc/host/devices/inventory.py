@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from virtlxc.host.devices import net, others, pci, scsi, storage
 from virtlxc.host.devices.node import Node
-from virtlxc.host.tags import Lines, document, maybe, tag
+from virtlxc.markup import Lines, document, maybe, tag
 
 COMPUTER = "computer"
 DMI = "/sys/devices/virtual/dmi/id"

@@ -7,7 +7,7 @@ import socket
 import struct
 
 from virtlxc.host.devices.node import Node
-from virtlxc.host.tags import Lines, tag
+from virtlxc.markup import Lines, tag
 
 _SIOCETHTOOL = 0x8946
 _NAME_MAX = 15

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from virtlxc.host.devices.node import Node
-from virtlxc.host.tags import Lines, maybe, tag
+from virtlxc.markup import Lines, maybe, tag
 
 _GRAPHICS = ("primary", "control", "render")  # 64 numbers each
 

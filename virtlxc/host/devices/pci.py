@@ -7,7 +7,7 @@ import struct
 from functools import lru_cache
 
 from virtlxc.host.devices.node import Node
-from virtlxc.host.tags import Lines, maybe, tag
+from virtlxc.markup import Lines, maybe, tag
 
 IDS = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids")
 # By the low bits of the byte at 0x0e; the first kind, an ordinary device, is not said.

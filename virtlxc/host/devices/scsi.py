@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from virtlxc.host.devices.node import Node
-from virtlxc.host.tags import Lines, maybe, tag
+from virtlxc.markup import Lines, maybe, tag
 
 # The kernel's include/scsi/scsi_proto.h, in libvirt's words.
 _TYPES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from virtlxc.host.devices.node import Node
-from virtlxc.host.tags import Lines, maybe, tag
+from virtlxc.markup import Lines, maybe, tag
 
 # By the kernel's name, where udev does not tell the type.
 _BY_NAME = (("vd", "disk"), ("nvme", "disk"), ("xvd", "disk"), ("dasd", "dasd"), ("mmcblk", "sd"))
