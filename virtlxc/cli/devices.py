@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from virtlxc.cli.grammar import flag, word
+from virtlxc.cli.domains import CONFIG, EXCLUDES, IN, INACTIVE_XML, LIVE
+from virtlxc.cli.grammar import flag
 from virtlxc.cli.lookup import domain
 from virtlxc.markup import document, tag
 
@@ -14,16 +15,12 @@ if TYPE_CHECKING:
     from virtlxc.cli.session import Ref, Session
     from virtlxc.markup import Lines
 
-LIVE, CONFIG = 1, 2
-INACTIVE_XML = 2
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
 WHERE = (
     flag("persistent", "in the definition, and in what runs if it runs"),
-    flag("config", "in the definition"),
-    flag("live", "in what runs"),
-    flag("current", "in what is now"),
+    *IN,
 )
-EXCLUDES = (("persistent", "current"), ("current", "live"), ("current", "config"))
+WHERE_EXCLUDES = (("persistent", "current"), *EXCLUDES)
+FORCE = 4
 
 
 def flags_of(args: Args) -> int:
@@ -33,14 +30,16 @@ def flags_of(args: Args) -> int:
 
 
 def change(session: Session, args: Args, verb: str, xml: str, failed: str, ref: Ref) -> None:
-    """Gives a device's document to the call ``verb`` (ATTACH, DETACH) of a domain.
+    """Gives a device's document to the call ``verb`` (ATTACH, DETACH, UPDATE) of a domain.
 
     As virsh: the older call where it says the same, because errors name the call.
     """
     flags = flags_of(args)
     if "persistent" in args and session.call("DOMAIN_IS_ACTIVE", dom=ref)["active"]:
         flags |= LIVE
-    if flags or "current" in args:
+    if "force" in args:
+        flags |= FORCE
+    if flags or "current" in args or verb == "UPDATE":
         session.call(f"DOMAIN_{verb}_DEVICE_FLAGS", failed=failed, dom=ref, xml=xml, flags=flags)
     else:
         session.call(f"DOMAIN_{verb}_DEVICE", failed=failed, dom=ref, xml=xml)

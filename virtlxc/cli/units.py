@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 PREFIXES = "kmgtpe"
 SIZE_MAX = (1 << 64) - 1
+KIB = 1024
 
 
 def to_bytes(written: str, default: int = 1) -> int | None:
@@ -38,6 +39,17 @@ def scaled(args: Args, name: str, default: int) -> int | None:
             f"Scaled numeric value '{written}' for <{name}> option is malformed or out of range"
         )
     return size
+
+
+def scaled_kib(args: Args, name: str) -> int | None:
+    """The value of an option in KiB, rounded up; a bare number is KiB. Failed when it is none."""
+    size = scaled(args, name, KIB)
+    return None if size is None else whole_kib(size)
+
+
+def whole_kib(size: int) -> int:
+    """Bytes in KiB, rounded up."""
+    return -(-size // KIB)
 
 
 def _factor(unit: str, default: int) -> int | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import ACTIVE, DOMAIN
 from virtlxc.cli.failures import Failed
-from virtlxc.cli.grammar import Command, flag, rows, text, word
+from virtlxc.cli.grammar import Command, flag, rows, text
 from virtlxc.cli.lookup import domain, uuid_text
 from virtlxc.cli.table import table
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
 # Option, bit of libvirt's virConnectListAllSecretsFlags.
 SECRETS = (("ephemeral", 1), ("no-ephemeral", 2), ("private", 4), ("no-private", 8))
 USAGES = ("none", "volume", "ceph", "iscsi", "tls", "vtpm")

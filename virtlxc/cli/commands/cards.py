@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from virtlxc.cli.devices import (
-    CONFIG,
-    DOMAIN,
-    EXCLUDES,
-    LIVE,
-    WHERE,
-    attach,
-    devices,
-    flags_of,
-)
+from virtlxc.cli.devices import WHERE, WHERE_EXCLUDES, attach, devices, flags_of
+from virtlxc.cli.domains import CONFIG, DOMAIN, EXCLUDES, LIVE, OF
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, alias, flag, rows, text, word
 from virtlxc.cli.lookup import domain
@@ -269,7 +261,7 @@ COMMANDS = rows(
         flag("managed", "as virsh; for devices of the host"),
         text("source-mode", "as virsh; for vhostuser"),
         run=_attach,
-        excludes=EXCLUDES,
+        excludes=WHERE_EXCLUDES,
     ),
     Command(
         "detach-interface",
@@ -280,7 +272,7 @@ COMMANDS = rows(
         *WHERE,
         flag("print-xml", "only print the XML"),
         run=_detach,
-        excludes=EXCLUDES,
+        excludes=WHERE_EXCLUDES,
     ),
     Command(
         "domif-setlink",
@@ -300,11 +292,9 @@ COMMANDS = rows(
         INTERFACE,
         text("inbound", "what it may receive: AVERAGE,PEAK,BURST in KiB; 0 is no limit"),
         text("outbound", "what it may send: AVERAGE,PEAK,BURST in KiB; 0 is no limit"),
-        flag("config", "of the definition"),
-        flag("live", "of what runs"),
-        flag("current", "of what is now"),
+        *OF,
         read=_tune,
         show=_show_tune,
-        excludes=(("current", "live"), ("current", "config")),
+        excludes=EXCLUDES,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from virtlxc.cli import shown
+from virtlxc.cli.domains import INACTIVE_XML
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, rest, rows, text, word
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-INACTIVE_XML = 2
 
 
 def _plan(session: Session, args: Args) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from virtlxc.cli import shown
+from virtlxc.cli.domains import ACTIVE
 from virtlxc.cli.failures import Failed
-from virtlxc.cli.grammar import Command, flag, rows, text, word
+from virtlxc.cli.grammar import Command, flag, rows, text
 from virtlxc.cli.lookup import domain
 
 TYPE_CHECKING = False
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
 # libvirt's virDomainConsoleFlags.
 FLAGS = (("force", 1), ("safe", 2))
 

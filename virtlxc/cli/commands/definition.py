@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from virtlxc.cli import shown
+from virtlxc.cli.domains import DOMAIN
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, alias, flag, rest, rows, text, word
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
 VALIDATE = 1
 # libvirt's virDomainUndefineFlagsValues.
 UNDEFINE_FLAGS = (

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from virtlxc.cli.devices import (
-    CONFIG,
-    DOMAIN,
-    EXCLUDES,
-    WHERE,
-    attach,
-    change,
-    devices,
-    flags_of,
-)
+from virtlxc.cli.devices import WHERE, WHERE_EXCLUDES, attach, change, devices, flags_of
+from virtlxc.cli.domains import ACTIVE, CONFIG, DOMAIN
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, alias, flag, number, rows, text, word
 from virtlxc.cli.lookup import domain
 from virtlxc.cli.params import STRING_OKAY, shown, values
+from virtlxc.cli.units import KIB, pretty, scaled
 from virtlxc.markup import maybe, tag
 
 TYPE_CHECKING = False
@@ -26,8 +19,7 @@ if TYPE_CHECKING:
     from virtlxc.cli.session import Ref, Session
     from virtlxc.markup import Lines
 
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
-KIB, RESIZE_BYTES = 1024, 1
+RESIZE_BYTES = 1
 # The attribute that names a source of each type.
 SOURCES = {"file": "file", "block": "dev", "network": "name"}
 # Attributes of <driver>, and their options.
@@ -129,14 +121,9 @@ def _detach(session: Session, args: Args) -> None:
 
 
 def _resize(session: Session, args: Args) -> None:
-    from virtlxc.cli.units import to_bytes
-
     path = args["path"]
-    size = to_bytes(args["size"], KIB)
-    if size is None:
-        raise Failed(
-            f"Scaled numeric value '{args['size']}' for <size> option is malformed or out of range"
-        )
+    size = scaled(args, "size", KIB)
+    assert size is not None
     # As virsh: in KiB where that is exact.
     flags = RESIZE_BYTES if size % KIB else 0
     ref = domain(session, args)
@@ -176,13 +163,7 @@ def _block_info(session: Session, ref: Ref, device: str) -> dict[str, int]:
 def _sizes(found: dict[str, int], human: bool) -> list[str]:
     if not any(found.values()):
         return ["-"] * len(SIZES)
-    return [_human(found[name]) if human else str(found[name]) for name in SIZES]
-
-
-def _human(size: int) -> str:
-    from virtlxc.cli.units import pretty
-
-    return pretty(size, 3)
+    return [pretty(found[name], 3) if human else str(found[name]) for name in SIZES]
 
 
 def _show_info(data: dict[str, Any], args: Args, quiet: bool) -> str:
@@ -249,7 +230,7 @@ COMMANDS = rows(
         text("source-host-socket", "as virsh; for disks on a network"),
         *WHERE,
         run=_attach,
-        excludes=(*EXCLUDES, ("source-host-name", "source-host-socket")),
+        excludes=(*WHERE_EXCLUDES, ("source-host-name", "source-host-socket")),
         needs=(
             ("source-host-name", "source-protocol"),
             ("source-host-transport", "source-protocol"),
@@ -273,7 +254,7 @@ COMMANDS = rows(
         *WHERE,
         flag("print-xml", "only print the XML"),
         run=_detach,
-        excludes=EXCLUDES,
+        excludes=WHERE_EXCLUDES,
     ),
     Command(
         "domblkinfo",

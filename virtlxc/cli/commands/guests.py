@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import ACTIVE, DOMAIN
 from virtlxc.cli.failures import Failed
-from virtlxc.cli.grammar import Command, flag, number, rows, word
+from virtlxc.cli.grammar import Command, flag, number, rows
 from virtlxc.cli.lookup import domain
 from virtlxc.cli.params import shown, values
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
 TYPES = (
     ("user", 1), ("os", 2), ("timezone", 4), ("hostname", 8), ("filesystem", 16), ("disk", 32),
     ("interface", 64),

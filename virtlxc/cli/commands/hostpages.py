@@ -5,7 +5,7 @@ from __future__ import annotations
 from virtlxc.cli import params
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, number, rows, word
-from virtlxc.cli.units import scaled
+from virtlxc.cli.units import scaled_kib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-KIB = 1024
 UINT_MAX, ULLONG_MAX = (1 << 32) - 1, (1 << 64) - 1
 PARAMS_MAX = 64
 SET = 1
@@ -36,14 +35,8 @@ def _cells(host: Any) -> list[int]:
     return [int(cell.get("id", "0")) for cell in host.iterfind("topology/cells/cell")]
 
 
-def _size(args: Args) -> int | None:
-    """--pagesize in KiB."""
-    size = scaled(args, "pagesize", KIB)
-    return None if size is None else -(-size // KIB)
-
-
 def _freepages(session: Session, args: Args) -> list[dict[str, Any]]:
-    size = _size(args)
+    size = scaled_kib(args, "pagesize")
     if "all" in args:
         host = _host(session)
         sizes = [size] if size is not None else sorted(
@@ -77,7 +70,7 @@ def _show_freepages(found: list[dict[str, Any]], args: Args, quiet: bool) -> str
 
 def _allocpages(session: Session, args: Args) -> None:
     cell = args.integer("cellno")
-    size = _size(args)
+    size = scaled_kib(args, "pagesize")
     count = args.integer("pagecount", least=0, most=ULLONG_MAX)
     cells = _cells(_host(session)) if "all" in args else [WHOLE_HOST if cell is None else cell]
     for one in cells:

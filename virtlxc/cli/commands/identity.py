@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from virtlxc.cli import shown
+from virtlxc.cli.domains import ACTIVE
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, rows, text, word
 from virtlxc.cli.lookup import domain, find_domain, uuid_text
@@ -69,7 +70,7 @@ COMMANDS = rows(
     Command(
         "domhostname",
         "what a domain calls itself",
-        word("domain", "name, id or UUID", complete="active-domains"),
+        ACTIVE,
         text("source", "lease or agent"),
         read=_domhostname,
         show=shown.line,

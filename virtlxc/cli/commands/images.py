@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import DOMAIN
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, rows, text, word
 from virtlxc.cli.lookup import domain
@@ -130,7 +131,7 @@ COMMANDS = rows(
     Command(
         "delete",
         "remove a domain and the files that 'new' made for it",
-        word("domain", "name, id or UUID", complete="domains"),
+        DOMAIN,
         flag("force", "destroy it first if it runs"),
         run=_delete,
     ),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from virtlxc.cli.commands import states
+from virtlxc.cli.domains import ACTIVE, AFFECT, DOMAIN, EXCLUDES, INACTIVE_XML, LIVE, OF
 from virtlxc.cli.failures import Failed
-from virtlxc.cli.grammar import Command, flag, number, rest, rows, word
+from virtlxc.cli.grammar import Command, flag, number, rest, rows
 from virtlxc.cli.lookup import domain, find_domain, uuid_text
 from virtlxc.cli.params import shown, values
 from virtlxc.cli.table import fields, table
@@ -16,13 +17,9 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Ref, Session
 
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
 #: Reasons after which a person wants to know more.
 ENDED_BADLY = ("crashed", "failed")
 UINT_MAX = (1 << 32) - 1
-INACTIVE_XML = 2
-AFFECT_LIVE, AFFECT_CONFIG = 1, 2
 NANO = 1_000_000_000
 MEMORY_STATS_MAX = 13
 # By libvirt's virDomainMemoryStatTags.
@@ -161,9 +158,9 @@ def _dommemstat(session: Session, args: Args) -> dict[str, int]:
 def _set_period(session: Session, args: Args, ref: Ref, period: int) -> None:
     if period < 0:
         raise Failed(f"Invalid collection period value '{period}'")
-    flags = args.bits((("live", AFFECT_LIVE), ("config", AFFECT_CONFIG)))
+    flags = args.bits(AFFECT)
     if not flags and "current" not in args and ref[2] >= 0:
-        flags = AFFECT_LIVE
+        flags = LIVE
     session.call(
         "DOMAIN_SET_MEMORY_STATS_PERIOD",
         failed="Unable to change balloon collection period.",
@@ -283,12 +280,10 @@ COMMANDS = rows(
         "what a running domain's memory is used for",
         ACTIVE,
         number("period", "seconds between two collections", named=True),
-        flag("config", "of the definition"),
-        flag("live", "of what runs"),
-        flag("current", "of what is now"),
+        *OF,
         read=_dommemstat,
         show=_show_numbers,
-        excludes=(("current", "live"), ("current", "config")),
+        excludes=EXCLUDES,
     ),
     Command(
         "domstate",

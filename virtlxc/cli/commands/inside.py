@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import ACTIVE, DOMAIN
 from virtlxc.cli.failures import Exit, Failed
-from virtlxc.cli.grammar import Command, flag, number, rest, rows, text, word
+from virtlxc.cli.grammar import Command, flag, number, rest, rows, text
 from virtlxc.cli.lookup import domain
 
 TYPE_CHECKING = False
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
 LOG_PIECE = 1 << 20
 LINES = 1000
 POLL_S = 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import ACTIVE, DOMAIN, INACTIVE_XML
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, alias, flag, rows, text, word
 from virtlxc.cli.lookup import domain
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
-INACTIVE_XML = 2
 # Where addresses are known from: libvirt's virDomainInterfaceAddressesSource.
 SOURCES = {"lease": 0, "agent": 1, "arp": 2}
 PROTOCOLS = {0: "ipv4", 1: "ipv6"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from virtlxc.cli.domains import ACTIVE, AFFECT, DOMAIN, EXCLUDES, IN_CONFIG, OF_CURRENT, OF_LIVE
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, flag, number, rows, text, word
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args, Run
     from virtlxc.cli.session import Ref, Session
 
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
 INACTIVE = word("domain", "name or UUID", complete="inactive-domains")
 
 # libvirt's virDomainCreateFlags.
@@ -23,7 +22,6 @@ START_FLAGS = (
     ("paused", 1), ("autodestroy", 2), ("bypass-cache", 4), ("force-boot", 8),
     ("validate", 16), ("reset-nvram", 32),
 )  # fmt: skip
-AFFECT = (("live", 1), ("config", 2))
 # By libvirt's virDomainLifecycle and virDomainLifecycleAction.
 ENDS = ("poweroff", "reboot", "crash")
 ACTIONS = (
@@ -204,11 +202,11 @@ COMMANDS = rows(
         DOMAIN,
         word("type", "poweroff, reboot or crash"),
         word("action", "destroy, restart, preserve, ..."),
-        flag("config", "in the definition"),
-        flag("live", "of what runs"),
-        flag("current", "of what is now"),
+        IN_CONFIG,
+        OF_LIVE,
+        OF_CURRENT,
         run=_set_action,
-        excludes=(("current", "live"), ("current", "config")),
+        excludes=EXCLUDES,
     ),
     Command(
         "autostart",

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import (
+    AFFECT,
+    CONFIG,
+    DOMAIN,
+    EXCLUDES,
+    LIVE,
+    OF,
+    OF_CONFIG,
+    OF_CURRENT,
+    OF_LIVE,
+)
 from virtlxc.cli.failures import Failed
-from virtlxc.cli.grammar import Command, alias, flag, number, rest, rows, text, word
+from virtlxc.cli.grammar import Command, alias, number, rest, rows, text
 from virtlxc.cli.lookup import domain
 from virtlxc.cli.params import (
     BOOLEAN,
@@ -15,6 +26,7 @@ from virtlxc.cli.params import (
     shown,
     values,
 )
+from virtlxc.cli.units import KIB, scaled_kib, to_bytes, whole_kib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +36,9 @@ if TYPE_CHECKING:
     from virtlxc.cli.params import Param
     from virtlxc.cli.session import Ref, Session
 
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
-LIVE, CONFIG, MEMORY_MAXIMUM = 1, 2, 4
-AFFECT = (("live", LIVE), ("config", CONFIG))
-EXCLUDES = (("current", "live"), ("current", "config"))
+MEMORY_MAXIMUM = 4
 PARAMS_MAX = 16
 UNLIMITED = 9007199254740991
-KIB = 1024
 MEMORY_OPTIONS = ("hard-limit", "soft-limit", "swap-hard-limit", "min-guarantee")
 DEVICE_OPTIONS = (
     "device-weights", "device-read-iops-sec", "device-write-iops-sec", "device-read-bytes-sec",
@@ -38,17 +46,10 @@ DEVICE_OPTIONS = (
 )  # fmt: skip
 
 
-def _size(args: Args) -> int:
-    """--size in KiB, rounded up."""
-    from virtlxc.cli.units import scaled
-
-    return -(-(scaled(args, "size", KIB) or 0) // KIB)
-
-
 def _setmem(session: Session, args: Args) -> None:
     flags = args.bits(AFFECT) if any(n in args for n in ("config", "live", "current")) else LIVE
     ref = domain(session, args)
-    session.call("DOMAIN_SET_MEMORY_FLAGS", dom=ref, memory=_size(args), flags=flags)
+    session.call("DOMAIN_SET_MEMORY_FLAGS", dom=ref, memory=scaled_kib(args, "size"), flags=flags)
 
 
 def _setmaxmem(session: Session, args: Args) -> None:
@@ -57,19 +58,17 @@ def _setmaxmem(session: Session, args: Args) -> None:
         "DOMAIN_SET_MEMORY_FLAGS",
         failed="Unable to change MaxMemorySize",
         dom=ref,
-        memory=_size(args),
+        memory=scaled_kib(args, "size"),
         flags=args.bits(AFFECT) | MEMORY_MAXIMUM,
     )
 
 
 def _memory_limit(written: str) -> int | None:
     """A limit in KiB; a negative one is none at all."""
-    from virtlxc.cli.units import to_bytes
-
     if written.startswith("-") and written[1:].isdecimal():
         return UNLIMITED
     size = to_bytes(written, KIB)
-    return None if size is None else -(-size // KIB)
+    return None if size is None else whole_kib(size)
 
 
 def _memtune(session: Session, args: Args) -> dict[str, Any]:
@@ -195,9 +194,6 @@ def _value_of(kind: int, name: str, value: str) -> Any:
         ) from None
 
 
-CURRENT = flag("current", "of what is now")
-OF_CONFIG = flag("config", "of the definition")
-OF_LIVE = flag("live", "of what runs")
 
 COMMANDS = rows(
     Command(
@@ -210,9 +206,7 @@ COMMANDS = rows(
         text("device-write-iops-sec", "the most writes a second: PATH,NUMBER,..."),
         text("device-read-bytes-sec", "the most bytes read a second: PATH,NUMBER,..."),
         text("device-write-bytes-sec", "the most bytes written a second: PATH,NUMBER,..."),
-        OF_CONFIG,
-        OF_LIVE,
-        CURRENT,
+        *OF,
         read=_blkiotune,
         show=_show_params,
         excludes=EXCLUDES,
@@ -225,9 +219,7 @@ COMMANDS = rows(
         number("soft-limit", "the most while others need memory"),
         number("swap-hard-limit", "the most together with swap space"),
         number("min-guarantee", "what it always has"),
-        OF_CONFIG,
-        OF_LIVE,
-        CURRENT,
+        *OF,
         read=_memtune,
         show=_show_params,
         excludes=EXCLUDES,
@@ -238,7 +230,7 @@ COMMANDS = rows(
         DOMAIN,
         number("weight", "as virsh; other hypervisors have it", named=True),
         number("cap", "as virsh; other hypervisors have it", named=True),
-        CURRENT,
+        OF_CURRENT,
         OF_CONFIG,
         OF_LIVE,
         rest("set", "NAME=VALUE"),
@@ -252,9 +244,7 @@ COMMANDS = rows(
         DOMAIN,
         alias("kilobytes", "size"),
         number("size", "the size, in KiB if there is no unit", required=True),
-        OF_CONFIG,
-        OF_LIVE,
-        CURRENT,
+        *OF,
         run=_setmaxmem,
         excludes=EXCLUDES,
     ),
@@ -264,9 +254,7 @@ COMMANDS = rows(
         DOMAIN,
         alias("kilobytes", "size"),
         number("size", "the size, in KiB if there is no unit", required=True),
-        OF_CONFIG,
-        OF_LIVE,
-        CURRENT,
+        *OF,
         run=_setmem,
         excludes=EXCLUDES,
     ),

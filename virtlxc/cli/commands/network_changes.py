@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import AFFECT, EXCLUDES, IN
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, flag, number, rows, word
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-AFFECT = (("live", 1), ("config", 2))
 # By libvirt's virNetworkUpdateCommand and virNetworkUpdateSection.
 COMMANDS_OF_UPDATE = ("none", "modify", "delete", "add-last", "add-first")
 SECTIONS = (
@@ -92,10 +92,8 @@ COMMANDS = rows(
         word("section", "which part: ip-dhcp-host, ..."),
         word("xml", "the part's XML, or a file with it", complete="files"),
         number("parent-index", "in which of several parents"),
-        flag("config", "in the definition"),
-        flag("live", "in what runs"),
-        flag("current", "in what is now"),
+        *IN,
         run=_update,
-        excludes=(("current", "live"), ("current", "config")),
+        excludes=EXCLUDES,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from virtlxc.cli.devices import CONFIG, DOMAIN, LIVE
+from virtlxc.cli.domains import AFFECT, CONFIG, DOMAIN, EXCLUDES, LIVE, OF
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, number, rows, text
 from virtlxc.cli.lookup import domain
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.session import Ref, Session
 
 MAXIMUM, GUEST, HOTPLUGGABLE = 4, 8, 16
-AFFECT = (("live", LIVE), ("config", CONFIG))
-EXCLUDES = (("current", "live"), ("current", "config"))
 UINT_MAX = 0xFFFFFFFF
 NANO = 1_000_000_000
 STATES = ("offline", "running", "blocked")
@@ -246,9 +244,6 @@ def _show_numatune(data: dict[str, Any], args: Args, quiet: bool) -> str:
     return "".join(f"{name:<15}: {shown(value)}\n" for name, value in data.items())
 
 
-CONFIG_FLAG = flag("config", "of the definition")
-LIVE_FLAG = flag("live", "of what runs")
-CURRENT_FLAG = flag("current", "of what is now")
 CPULIST = text("cpulist", "the host's processors, such as 0-3,^2; r for all", empty_ok=True)
 
 COMMANDS = rows(
@@ -257,9 +252,7 @@ COMMANDS = rows(
         "show or change the host's processors that a domain runs on",
         DOMAIN,
         CPULIST,
-        CONFIG_FLAG,
-        LIVE_FLAG,
-        CURRENT_FLAG,
+        *OF,
         read=_emulatorpin,
         show=_show_emulatorpin,
         excludes=EXCLUDES,
@@ -270,9 +263,7 @@ COMMANDS = rows(
         DOMAIN,
         text("mode", "strict, preferred, interleave or restrictive"),
         text("nodeset", "the host's nodes, such as 0-1"),
-        CONFIG_FLAG,
-        LIVE_FLAG,
-        CURRENT_FLAG,
+        *OF,
         read=_numatune,
         show=_show_numatune,
         excludes=EXCLUDES,
@@ -283,9 +274,7 @@ COMMANDS = rows(
         DOMAIN,
         number("count", "how many", required=True),
         flag("maximum", "the most it can have, from the next start on"),
-        CONFIG_FLAG,
-        LIVE_FLAG,
-        CURRENT_FLAG,
+        *OF,
         flag("guest", "as virsh; a container has no agent"),
         flag("hotpluggable", "as virsh; they always are"),
         run=_setvcpus,
@@ -306,9 +295,7 @@ COMMANDS = rows(
         DOMAIN,
         number("vcpu", "which of the domain's"),
         CPULIST,
-        CONFIG_FLAG,
-        LIVE_FLAG,
-        CURRENT_FLAG,
+        *OF,
         read=_vcpupin,
         show=_show_vcpupin,
         excludes=EXCLUDES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import ACTIVE
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, rest, rows, word
 from virtlxc.cli.lookup import domain
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
 PID_MAX = (1 << 63) - 1
 # By number, in libvirt's words for them.
 SIGNALS = (

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import (
+    ACTIVE,
+    AFFECT,
+    CONFIG,
+    DOMAIN,
+    INACTIVE_XML,
+    LIVE,
+    OF_CONFIG,
+    OF_CURRENT,
+    OF_LIVE,
+)
 from virtlxc.cli.failures import Failed
-from virtlxc.cli.grammar import Command, flag, number, rows, word
+from virtlxc.cli.grammar import Command, flag, number, rows
 from virtlxc.cli.lookup import domain
 from virtlxc.cli.params import STRING_OKAY, shown, values
 from virtlxc.errors import Code
@@ -15,14 +26,11 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Ref, Session
 
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
-ACTIVE = word("domain", "name, id or UUID", complete="active-domains")
 TOTAL = -1
 AT_ONCE = 128
 NANO = 1_000_000_000
 TIMES = ("cpu_time", "vcpu_time", "user_time", "system_time")
-LIVE, CONFIG, MAXIMUM, GUEST = 1, 2, 4, 8
-INACTIVE_XML = 2
+MAXIMUM, GUEST = 4, 8
 COUNTS = (
     ("maximum", "config", CONFIG | MAXIMUM),
     ("maximum", "live", LIVE | MAXIMUM),
@@ -111,7 +119,7 @@ def _vcpucount(session: Session, args: Args) -> dict[str, Any] | int:
         if one in args and other in args and (one != "current" or current):
             raise Failed(f"Options --{one} and --{other} are mutually exclusive")
     ref = domain(session, args)
-    options = (("live", LIVE), ("config", CONFIG), ("maximum", MAXIMUM), ("guest", GUEST))
+    options = (*AFFECT, ("maximum", MAXIMUM), ("guest", GUEST))
     if any(name in args for name in ("current", "active", *dict(options))):
         return _count(session, ref, args.bits(options))
     is_active = bool(session.call("DOMAIN_IS_ACTIVE", dom=ref)["active"])
@@ -178,9 +186,9 @@ COMMANDS = rows(
         DOMAIN,
         flag("maximum", "the most it can have"),
         flag("active", "those it uses"),
-        flag("live", "of what runs"),
-        flag("config", "of the definition"),
-        flag("current", "of what is now"),
+        OF_LIVE,
+        OF_CONFIG,
+        OF_CURRENT,
         flag("guest", "as its agent says"),
         read=_vcpucount,
         show=_show_vcpucount,

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from virtlxc.cli.domains import (
+    AFFECT,
+    DOMAIN,
+    EXCLUDES,
+    INACTIVE_XML,
+    OF_CONFIG,
+    OF_CURRENT,
+    OF_LIVE,
+    SECURE_XML,
+)
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.grammar import Command, flag, rest, rows, text, word
 from virtlxc.cli.lookup import domain
@@ -12,11 +22,7 @@ if TYPE_CHECKING:
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Ref, Session
 
-DOMAIN = word("domain", "name, id or UUID", complete="domains")
-AFFECT = (("live", 1), ("config", 2))
-EXCLUDES = (("current", "live"), ("current", "config"))
 DESCRIPTION, TITLE, ELEMENT = 0, 1, 2
-SECURE_XML, INACTIVE_XML = 1, 2
 VALIDATE = 1
 
 
@@ -132,9 +138,9 @@ COMMANDS = rows(
         "desc",
         "show or change a domain's description or title",
         DOMAIN,
-        flag("live", "of what runs"),
-        flag("config", "of the definition"),
-        flag("current", "of what is now"),
+        OF_LIVE,
+        OF_CONFIG,
+        OF_CURRENT,
         flag("title", "the title, not the description"),
         flag("edit", "in an editor"),
         rest("new-desc", "the new text"),
@@ -153,9 +159,9 @@ COMMANDS = rows(
         "show or change a domain's metadata of another program",
         DOMAIN,
         word("uri", "the namespace's URI"),
-        flag("live", "of what runs"),
-        flag("config", "of the definition"),
-        flag("current", "of what is now"),
+        OF_LIVE,
+        OF_CONFIG,
+        OF_CURRENT,
         flag("edit", "in an editor"),
         text("key", "the namespace's prefix"),
         text("set", "the new element"),
