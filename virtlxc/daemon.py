@@ -18,7 +18,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from virtlxc import servicemanager
+from virtlxc import mountinfo, servicemanager
 from virtlxc.config import Config, load_config
 from virtlxc.daemonize import group_name
 from virtlxc.driver.driver import Driver
@@ -226,11 +226,11 @@ def _only_one(paths: Paths) -> Iterator[None]:
 
 def _leave_group(paths: Paths) -> None:
     """Removes the group that :mod:`virtlxc.daemonize` made for us, unless others are in it."""
-    with open("/proc/self/mountinfo") as file:
-        mounts = [line.split()[4] for line in file if " - cgroup2 " in line]
-    for mount in mounts:
-        group = f"{mount}/{group_name(paths.instance)}"
+    for mount in mountinfo.read():
+        if mount.fstype != "cgroup2":
+            continue
+        group = f"{mount.point}/{group_name(paths.instance)}"
         with contextlib.suppress(OSError):
             if os.path.isdir(group):
-                put(f"{mount}/cgroup.procs", str(os.getpid()))
+                put(f"{mount.point}/cgroup.procs", str(os.getpid()))
                 os.rmdir(group)

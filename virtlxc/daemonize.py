@@ -190,15 +190,14 @@ def own_group(pid: int, instance: str) -> None:
     On cgroup2 into a group of its own; on cgroup v1, where a fresh group may lack processors, to
     the top. What cannot be done is left: the daemon works all the same.
     """
-    with open("/proc/self/mountinfo") as file:
-        rows = [line.split(" - ") for line in file]
-    for left, right in rows:
-        fstype = right.split()[0]
-        if not fstype.startswith("cgroup"):
+    from virtlxc import mountinfo
+
+    for mount in mountinfo.read():
+        if not mount.fstype.startswith("cgroup"):
             continue
-        folder = left.split()[4]
+        folder = mount.point
         try:
-            if fstype == "cgroup2":
+            if mount.fstype == "cgroup2":
                 folder += "/" + group_name(instance)
                 os.makedirs(folder, exist_ok=True)
             with open(folder + "/cgroup.procs", "w") as procs:

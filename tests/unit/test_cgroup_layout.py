@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from virtlxc import mountinfo
 from virtlxc.host.cgroup import layout
+from virtlxc.host.hierarchies import Hierarchies, hierarchies_of
 from virtlxc.host.hierarchies import layout as hierarchy_layout
-from virtlxc.host.hierarchies import read_mountinfo, unescape
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ MOUNTS = r"""
 
 
 def test_hierarchies() -> None:
-    found = read_mountinfo(MOUNTS)
+    found = hierarchies(MOUNTS)
     assert found.cgroup2 == "/sys/fs/cgroup/unified"
     assert found.v1 == {
         "cpu": "/sys/fs/cgroup/cpu,cpuacct",
@@ -90,12 +91,12 @@ def test_hierarchies() -> None:
 
 def test_layouts() -> None:
     v2 = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate"
-    assert hierarchy_layout(read_mountinfo(v2)) == "v2"
+    assert hierarchy_layout(hierarchies(v2)) == "v2"
     v1 = "\n".join(line for line in MOUNTS.splitlines() if "cgroup2" not in line)
-    assert hierarchy_layout(read_mountinfo(v1)) == "v1"
+    assert hierarchy_layout(hierarchies(v1)) == "v1"
     systemd = v2 + "\n40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd"
-    assert hierarchy_layout(read_mountinfo(systemd)) == "v2"
+    assert hierarchy_layout(hierarchies(systemd)) == "v2"
 
 
-def test_blanks_in_mount_points() -> None:
-    assert unescape(r"/a\040b\134c") == "/a b\\c"
+def hierarchies(table: str) -> Hierarchies:
+    return hierarchies_of(mountinfo.parse(table.encode()))

@@ -61,6 +61,7 @@ ROOMS = (
     ("virtlxc.paths", "base"),
     ("virtlxc.config", "base"),
     ("virtlxc.markup", "base"),
+    ("virtlxc.mountinfo", "base"),
     ("virtlxc.servicemanager", "base"),
     ("virtlxc", "base"),
 )

@@ -12,9 +12,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from virtlxc import mountinfo
 from virtlxc.host import blockdevices, idmapped, imagechains, inits, links, lxcfs, programs, usb
 from virtlxc.host.facts import HostRoot, Init, Network, Nic, Shared, Source, StartFacts
-from virtlxc.host.hierarchies import unescape
 from virtlxc.host.security import idmap
 from virtlxc.model import Domain, Filesystem, Share
 from virtlxc.model.container import RAM
@@ -211,16 +211,13 @@ def _fstype(path: str, device: int) -> str:
     wanted = f"{os.major(device)}:{os.minor(device)}"
     best = ("", "")
     real = os.path.realpath(path)
-    for line in _mounts():
-        before, _, after = line.partition(" - ")
-        fields = before.split()
-        point = unescape(fields[4])
+    for mount in mountinfo.read():
         # btrfs gives each subvolume a device number of its own: there the longest point decides.
-        below = real == point or real.startswith(point.rstrip("/") + "/")
-        if fields[2] == wanted and below:
-            return after.split()[0]
-        if below and len(point) >= len(best[0]):
-            best = (point, after.split()[0])
+        below = real == mount.point or real.startswith(mount.point.rstrip("/") + "/")
+        if mount.device == wanted and below:
+            return mount.fstype
+        if below and len(mount.point) >= len(best[0]):
+            best = (mount.point, mount.fstype)
     return best[1]
 
 
@@ -234,16 +231,10 @@ def _keeps_quotas(path: str) -> bool:
     except OSError:
         return False
     wanted = f"{os.major(found)}:{os.minor(found)}"
-    for line in _mounts():
-        before, _, after = line.partition(" - ")
-        if before.split()[2] == wanted:
-            return bool(_PROJECT_QUOTA & set(after.split()[2].split(",")))
+    for mount in mountinfo.read():
+        if mount.device == wanted:
+            return not _PROJECT_QUOTA.isdisjoint(mount.options)
     return False
-
-
-def _mounts() -> list[str]:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return file.read().splitlines()
 
 
 @contextlib.contextmanager
@@ -356,7 +347,7 @@ def _existing(path: str, problem: str) -> Shared:
 
 
 def _host_root() -> HostRoot:
-    points = {unescape(line.split(" ")[4]) for line in _mounts()}
+    points = {mount.point for mount in mountinfo.read()}
     mounts = sorted(
         point
         for point in points

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
+
+from virtlxc.mountinfo import Mount
 
 # Controllers whose limits or counters we use, under the names of v1 and of v2.
 RESOURCES = ("blkio", "cpu", "cpuacct", "cpuset", "hugetlb", "io", "memory", "pids")
@@ -20,31 +22,30 @@ class Hierarchies(NamedTuple):
     hidden: str = ""
 
 
-def read_mountinfo(text: str, device_at: Callable[[str], str] | None = None) -> Hierarchies:
-    """From the text of ``/proc/self/mountinfo``; only whole hierarchies count, no bind mounts.
+def hierarchies_of(
+    mounts: Iterable[Mount], device_at: Callable[[str], str] | None = None
+) -> Hierarchies:
+    """Those that are mounted; only whole hierarchies count, no bind mounts.
 
     ``device_at`` gives the number (major:minor) of the file system that a path leads to: what is
-    hidden by another mount is in the text as well, and does not count.
+    hidden by another mount is in the table as well, and does not count.
     """
     cgroup2 = hidden = ""
     v1: dict[str, str] = {}
-    for line in text.splitlines():
-        before, _, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()
-        if len(fields) < 6 or len(kind) < 3 or fields[3] != "/":
+    for mount in mounts:
+        if mount.root != "/":
             continue
-        point = unescape(fields[4])
-        if not kind[0].startswith("cgroup"):
+        if not mount.fstype.startswith("cgroup"):
             continue
-        if device_at is not None and device_at(point) != fields[2]:
-            hidden = hidden or (point if kind[0] == "cgroup2" else "")
+        if device_at is not None and device_at(mount.point) != mount.device:
+            hidden = hidden or (mount.point if mount.fstype == "cgroup2" else "")
             continue
-        if kind[0] == "cgroup2" and not cgroup2:
-            cgroup2 = point
-        elif kind[0] == "cgroup":
-            for option in kind[-1].split(","):
+        if mount.fstype == "cgroup2" and not cgroup2:
+            cgroup2 = mount.point
+        elif mount.fstype == "cgroup":
+            for option in mount.options:
                 if option in RESOURCES or option == "name=systemd":
-                    v1.setdefault(option, point)
+                    v1.setdefault(option, mount.point)
     return Hierarchies(cgroup2, v1, "" if cgroup2 else hidden)
 
 
@@ -53,12 +54,3 @@ def layout(hierarchies: Hierarchies) -> str:
     if not hierarchies.cgroup2:
         return "v1"
     return "hybrid" if set(hierarchies.v1) & set(RESOURCES) else "v2"
-
-
-def unescape(path: str) -> str:
-    r"""A path of ``/proc/*/mountinfo``, where blanks are octal (``\040``)."""
-    parts = path.split("\\")
-    return parts[0] + "".join(
-        chr(int(part[:3], 8)) + part[3:] if part[:3].isdigit() else "\\" + part
-        for part in parts[1:]
-    )

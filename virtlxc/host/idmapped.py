@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from virtlxc.host.hierarchies import unescape
+from virtlxc import mountinfo
 from virtlxc.runtime import syscalls
 
 # A process whose user namespace is borrowed. Its maps are written from outside; it ends with its
@@ -154,12 +154,9 @@ def _open_mapped(pid: int) -> int | None:
 def _points() -> dict[str, str]:
     """One mount point of each type."""
     found: dict[str, str] = {}
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            before, _, after = line.partition(" - ")
-            fstype = after.split()[0]
-            if fstype not in _KERNEL_OWN and fstype != "tmpfs":
-                found.setdefault(fstype, unescape(before.split()[4]))
+    for mount in mountinfo.read():
+        if mount.fstype not in _KERNEL_OWN and mount.fstype != "tmpfs":
+            found.setdefault(mount.fstype, mount.point)
     return found
 
 

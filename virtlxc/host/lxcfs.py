@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 
-from virtlxc.host.hierarchies import unescape
+from virtlxc import mountinfo
 
 _TYPE = "fuse.lxcfs"
+# Whose process answers.
+_OF_ROOT = "user_id=0"
 # In the order in which they are worth having; older versions lack some.
 FILES = ("meminfo", "cpuinfo", "stat", "uptime", "loadavg", "swaps", "diskstats")
 
@@ -27,9 +29,8 @@ def files() -> tuple[str, ...]:
 
 
 def _mount_point() -> str | None:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            before, _, after = line.partition(" - ")
-            if after.startswith(_TYPE + " "):
-                return unescape(before.split()[4])
+    for mount in mountinfo.read():
+        # Anybody may mount something under this type: fusermount3 -o subtype=lxcfs.
+        if mount.fstype == _TYPE and _OF_ROOT in mount.options:
+            return mount.point
     return None

@@ -15,11 +15,12 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
+from virtlxc import mountinfo
 from virtlxc.errors import KernelRefused
 from virtlxc.host import dbus, idmapped, overlays, programs
 from virtlxc.host.cgroup import beside, delegated
 from virtlxc.host.facts import ALL_IDS, CgroupFacts, HostFacts
-from virtlxc.host.hierarchies import layout, read_mountinfo
+from virtlxc.host.hierarchies import hierarchies_of, layout
 from virtlxc.host.security import capabilities
 from virtlxc.host.topology import read_cells, read_cpu
 from virtlxc.runtime import syscalls
@@ -168,7 +169,7 @@ def _own_capabilities() -> tuple[str, ...]:
 
 
 def _cgroups() -> CgroupFacts:
-    found = read_mountinfo(_text("/proc/self/mountinfo"), beside.device_at)
+    found = hierarchies_of(mountinfo.read(), beside.device_at)
     controllers = _text(f"{found.cgroup2}/cgroup.controllers") if found.cgroup2 else ""
     return CgroupFacts(
         layout=layout(found),

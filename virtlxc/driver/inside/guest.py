@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
+from virtlxc import mountinfo
 from virtlxc.driver import refusals
 from virtlxc.driver.constants import ParamType
 from virtlxc.driver.core import Core
@@ -18,7 +19,6 @@ from virtlxc.driver.figures import info
 from virtlxc.driver.inside import addresses
 from virtlxc.driver.ref import FsInfo, Param
 from virtlxc.errors import Code, VirtlxcError
-from virtlxc.host.hierarchies import unescape
 from virtlxc.runtime.ops.context import StepError
 from virtlxc.runtime.ops.trees import lookup
 from virtlxc.runtime.ops.trees import read as read_inside
@@ -56,15 +56,16 @@ def fs_info(view: View, flags: int) -> list[FsInfo]:
 def _mounts(pid: int) -> Iterator[tuple[str, str, str]]:
     """(mount point, source, type) as the container sees them."""
     try:
-        with open(f"/proc/{pid}/mountinfo", errors="replace", newline="\n") as file:
-            # Not splitlines(): a guest's mount point may have any other end of a line in it.
-            lines = file.read().rstrip("\n").split("\n")
+        mounts = mountinfo.read(pid)
     except OSError:
         raise refusals.not_running() from None
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        fstype, source, *_ = after.split(" ")
-        yield unescape(before.split(" ")[4]), unescape(source), fstype
+    for mount in mounts:
+        yield _sendable(mount.point), _sendable(mount.source), mount.fstype
+
+
+def _sendable(name: str) -> str:
+    """A guest's name as text: it may be any bytes, and the wire takes only UTF-8."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def guest_info(core: Core, view: View, types: int, flags: int) -> list[Param]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 
+from virtlxc import mountinfo
 from virtlxc.errors import KernelRefused
-from virtlxc.host.hierarchies import read_mountinfo
+from virtlxc.host.hierarchies import hierarchies_of
 from virtlxc.runtime import syscalls
 
 _FLAGS = 0x2 | 0x4 | 0x8  # MS_NOSUID, MS_NODEV, MS_NOEXEC: of the mount, not of the hierarchy
@@ -30,8 +31,7 @@ def ensure(folder: str) -> str:
 
     Raises KernelRefused when it cannot be mounted, or is mounted where something else hides it.
     """
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-        found = read_mountinfo(file.read(), device_at)
+    found = hierarchies_of(mountinfo.read(), device_at)
     if found.cgroup2:
         return found.cgroup2
     if found.hidden:
