@@ -194,6 +194,16 @@ def test_memory_limits_are_the_kernels(virsh: Virsh, web: str) -> None:
     assert "hard_limit     : 49152" in virsh("memtune", web).ok()
 
 
+def test_what_is_told_of_memory_is_what_holds(virsh: Virsh, web: str) -> None:
+    virsh("memtune", web, "--hard-limit", "49152", "--live").ok()
+    virsh("setmem", web, "32768", "--live").ok()
+    rows = virsh("dommemstat", web).ok().splitlines()
+    told = {name: int(value) for name, value in (line.split() for line in rows if line)}
+    assert (told["actual"], told["available"]) == (32768, 32768)
+    assert told["unused"] < 32768
+    assert "hard_limit     : 32768" in virsh("memtune", web).ok()
+
+
 def test_shares_are_the_kernels(virsh: Virsh, web: str) -> None:
     virsh("schedinfo", web, "--live", "--set", "vcpu_quota=50000").ok()
     leaf = virsh.leaf(web)

@@ -18,6 +18,7 @@ from virtlxc.driver.domain.domains import Domains
 from virtlxc.driver.events import EventBus, Lifecycle
 from virtlxc.driver.ref import Defined, Info, Param, Ref
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host.cgroup.limits import UNLIMITED_KIB
 from virtlxc.paths import Paths
 
 
@@ -148,7 +149,7 @@ class FakeDomains(Domains):
     def memory_parameters(self, ref: Ref, flags: int = 0) -> list[Param]:
         names = ("hard_limit", "soft_limit", "swap_hard_limit")
         return self.params.get(ref.uuid) or [
-            Param(name, constants.ParamType.ULLONG, constants.MEMORY_UNLIMITED) for name in names
+            Param(name, constants.ParamType.ULLONG, UNLIMITED_KIB) for name in names
         ]
 
     def set_memory_parameters(self, ref: Ref, params: Sequence[Param], flags: int = 0) -> None:

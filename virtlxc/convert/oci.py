@@ -11,7 +11,7 @@ from typing import Any
 
 from virtlxc.convert.files import Source
 from virtlxc.convert.report import Converted, Note, wrong
-from virtlxc.host.cgroup.limits import shares_from_weight
+from virtlxc.host.cgroup.limits import UNLIMITED_KIB, shares_from_weight
 from virtlxc.model import (
     BlkioTune,
     Console,
@@ -35,7 +35,6 @@ from virtlxc.model.features import CAPABILITIES
 
 CONFIG = "config.json"
 MEMORY_KIB = 1 << 20
-UNLIMITED_KIB = (1 << 53) - 1
 _KINDS = {"network": "net", "ipc": "ipc", "uts": "uts"}
 _ATTRIBUTES = {
     *("nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "strictatime"),

@@ -196,7 +196,3 @@ class AddressSource:
     LEASE = 0
     AGENT = 1
     ARP = 2
-
-
-# The value that means "no limit" in memory parameters, in KiB: VIR_DOMAIN_MEMORY_PARAM_UNLIMITED.
-MEMORY_UNLIMITED = 9007199254740991

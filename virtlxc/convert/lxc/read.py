@@ -15,6 +15,7 @@ from virtlxc.convert.lxc.draft import Draft
 from virtlxc.convert.lxc.keys import KEYS, Row
 from virtlxc.convert.lxc.lines import Line, lines
 from virtlxc.convert.report import Converted, Note, wrong
+from virtlxc.host.cgroup.limits import UNLIMITED_KIB
 from virtlxc.model import (
     BlkioDevice,
     BlkioTune,
@@ -35,7 +36,6 @@ from virtlxc.model.features import CAPABILITIES
 INIT = "/sbin/init"
 MEMORY_KIB = 1 << 20
 """What <memory> shows where LXC sets no limit; <hard_limit> then says that there is none."""
-UNLIMITED_KIB = (1 << 53) - 1
 
 Found = tuple[Row, Line]
 

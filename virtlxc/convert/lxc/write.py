@@ -9,12 +9,12 @@ from lxml import etree
 
 from virtlxc import model
 from virtlxc.convert.files import Nothing
-from virtlxc.convert.lxc.read import INIT, UNLIMITED_KIB, read_lxc
+from virtlxc.convert.lxc.read import INIT, read_lxc
 from virtlxc.convert.lxc.unsaid import unsaid
 from virtlxc.convert.report import Written
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.cgroup.devices import ANY, STANDARD, Rule
-from virtlxc.host.cgroup.limits import weight_from_shares
+from virtlxc.host.cgroup.limits import UNLIMITED_KIB, weight_from_shares
 from virtlxc.model import Domain, Filesystem, FilesystemExtra, Interface, Ip, Route, unserved
 from virtlxc.model.container import RAM
 

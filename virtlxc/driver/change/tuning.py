@@ -12,11 +12,12 @@ from typing import Any
 
 from virtlxc import model
 from virtlxc.driver import refusals
-from virtlxc.driver.constants import MEMORY_UNLIMITED, Affect, ParamType
+from virtlxc.driver.constants import Affect, ParamType
 from virtlxc.driver.core import Core
 from virtlxc.driver.domain import impact
 from virtlxc.driver.domain.domain import View
 from virtlxc.driver.events import Tunable
+from virtlxc.driver.figures import stats
 from virtlxc.driver.life import groups
 from virtlxc.driver.ref import Param, Ref
 from virtlxc.host.cgroup import limits
@@ -65,15 +66,15 @@ def memory_parameters(view: View, flags: int) -> list[Param]:
     domain = impact.of_get(view, flags)
     tune = domain.memtune
     hard = tune.hard_limit
-    if hard is None and domain is view.live:
-        hard = domain.current_memory or domain.memory
+    if domain is view.live:
+        hard = stats.memory_limit(view)
     values = (
         ("hard_limit", hard),
         ("soft_limit", tune.soft_limit),
         ("swap_hard_limit", tune.swap_hard_limit),
     )
     return [
-        Param(name, ParamType.ULLONG, MEMORY_UNLIMITED if value is None else value)
+        Param(name, ParamType.ULLONG, limits.UNLIMITED_KIB if value is None else value)
         for name, value in values
     ]
 
@@ -84,7 +85,7 @@ def set_memory_parameters(core: Core, ref: Ref, params: Sequence[Param], flags: 
 
     def change(domain: model.Domain) -> model.Domain:
         values: dict[str, Any] = {
-            name: None if value >= MEMORY_UNLIMITED else value for name, value in wanted.items()
+            name: None if value >= limits.UNLIMITED_KIB else value for name, value in wanted.items()
         }
         tune = replace(domain.memtune, **values)
         hard = domain.memory if tune.hard_limit is None else tune.hard_limit

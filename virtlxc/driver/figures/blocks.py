@@ -140,12 +140,17 @@ def _aliases(view: View) -> tuple[str, ...]:
 def stats_of(core: Core, view: View, path: str) -> BlockStats:
     """What the container read and wrote; ``path`` "" is all of it, or else one disk."""
     if not path:
-        return stats.block_stats(view)
+        return total(view)
     assert view.live is not None
     disk = find(view.live, path, _aliases(view))
     if disk is None:
         raise refusals.bad_argument(f"invalid path: {path}")
     return _traffic(view, _numbers(core, view, disk))
+
+
+def total(view: View) -> BlockStats:
+    """All traffic of the domain with block devices."""
+    return _traffic(view, None)
 
 
 def each(core: Core, view: View) -> list[tuple[Disk, BlockStats]]:
@@ -164,14 +169,9 @@ def _numbers(core: Core, view: View, disk: Disk) -> str:
     if disk.type == "file":
         numbers = core.host.loops().get(tag_of(view.uuid, disk.target))
     else:
-        try:
-            device = os.stat(disk.source or "").st_rdev
-            numbers = (os.major(device), os.minor(device))
-        except OSError:
-            numbers = None
+        numbers = _device(disk.source or "")
         if numbers is not None and (whole := whole_disk(numbers)):
-            device = os.stat(whole).st_rdev
-            numbers = (os.major(device), os.minor(device))
+            numbers = _device(whole)
     if numbers is None:
         raise VirtlxcError(
             f"disk '{disk.target}' of domain '{view.name}': its device is not there any more",
@@ -180,26 +180,35 @@ def _numbers(core: Core, view: View, disk: Disk) -> str:
     return f"{numbers[0]}:{numbers[1]}"
 
 
-def _traffic(view: View, numbers: str) -> BlockStats:
+def _device(path: str) -> tuple[int, int] | None:
+    try:
+        device = os.stat(path).st_rdev
+    except OSError:
+        return None
+    return os.major(device), os.minor(device)
+
+
+def _traffic(view: View, numbers: str | None) -> BlockStats:
+    """What went through the device of these numbers, or through all of them."""
     group, v1 = stats.group_of(view, "blkio")
     if v1:
-        size = _one_v1(groups.read(group, "blkio.throttle.io_service_bytes_recursive"), numbers)
-        count = _one_v1(groups.read(group, "blkio.throttle.io_serviced_recursive"), numbers)
+        size = _sums_v1(groups.read(group, "blkio.throttle.io_service_bytes_recursive"), numbers)
+        count = _sums_v1(groups.read(group, "blkio.throttle.io_serviced_recursive"), numbers)
         return BlockStats(count["Read"], size["Read"], count["Write"], size["Write"])
+    sums = dict.fromkeys(("rios", "rbytes", "wios", "wbytes"), 0)
     for line in (groups.read(group, "io.stat") or "").splitlines():
         device, *words = line.split()
-        if device == numbers:
-            row = dict(word.split("=", 1) for word in words if "=" in word)
-            keys = ("rios", "rbytes", "wios", "wbytes")
-            return BlockStats(*(int(row.get(key, 0)) for key in keys))
-    return BlockStats(0, 0, 0, 0)
+        for name, _, value in (word.partition("=") for word in words):
+            if name in sums and numbers in (None, device):
+                sums[name] += int(value)
+    return BlockStats(sums["rios"], sums["rbytes"], sums["wios"], sums["wbytes"])
 
 
-def _one_v1(text: str | None, numbers: str) -> dict[str, int]:
-    """"8:0 Read 4096" lines of one device."""
-    found = {"Read": 0, "Write": 0}
+def _sums_v1(text: str | None, numbers: str | None) -> dict[str, int]:
+    """ "8:0 Read 4096" lines, summed."""
+    sums = {"Read": 0, "Write": 0}
     for line in (text or "").splitlines():
         words = line.split()
-        if len(words) == 3 and words[0] == numbers and words[1] in found:
-            found[words[1]] = int(words[2])
-    return found
+        if len(words) == 3 and words[1] in sums and numbers in (None, words[0]):
+            sums[words[1]] += int(words[2])
+    return sums

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from virtlxc.driver import refusals
-from virtlxc.driver.constants import ParamType, StatsGroup
+from virtlxc.driver.constants import MemoryStat, ParamType, StatsGroup
 from virtlxc.driver.core import Core
 from virtlxc.driver.domain.domain import View
 from virtlxc.driver.figures import blocks, stats
@@ -70,16 +70,16 @@ def _balloon(core: Core, view: View) -> list[Param]:
 
 
 _BALLOON_NAMES = {
-    0: "swap_in",
-    1: "swap_out",
-    2: "major_fault",
-    3: "minor_fault",
-    4: "unused",
-    5: "available",
-    7: "rss",
-    8: "usable",
-    9: "last-update",
-    10: "disk_caches",
+    MemoryStat.SWAP_IN: "swap_in",
+    MemoryStat.SWAP_OUT: "swap_out",
+    MemoryStat.MAJOR_FAULT: "major_fault",
+    MemoryStat.MINOR_FAULT: "minor_fault",
+    MemoryStat.UNUSED: "unused",
+    MemoryStat.AVAILABLE: "available",
+    MemoryStat.RSS: "rss",
+    MemoryStat.USABLE: "usable",
+    MemoryStat.LAST_UPDATE: "last-update",
+    MemoryStat.DISK_CACHES: "disk_caches",
 }
 
 
@@ -119,7 +119,7 @@ def _block(core: Core, view: View) -> list[Param]:
     if not view.active:
         return []
     # The whole container first, under the name that asks for it, then each of its disks.
-    rows = [("", stats.block_stats(view))]
+    rows = [("", blocks.total(view))]
     rows += [(disk.target, found) for disk, found in blocks.each(core, view)]
     params = [Param("block.count", ParamType.UINT, len(rows))]
     for index, (name, found) in enumerate(rows):

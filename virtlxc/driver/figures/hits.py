@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from virtlxc.driver.domain.domain import View
-from virtlxc.driver.figures.stats import group_of
+from virtlxc.driver.figures.stats import group_of, memory_limit
 from virtlxc.driver.life import groups
 
 
@@ -22,7 +22,7 @@ def _memory(view: View) -> list[str]:
     if not killed:
         return []
     assert view.live is not None
-    limit = view.live.memtune.hard_limit or view.live.memory
+    limit = memory_limit(view) or view.live.memory
     what = "a process was" if killed == 1 else f"{killed} processes were"
     return [
         f"its memory limit of {limit // 1024} MiB was reached: {what} killed (virtlxc setmaxmem, "

@@ -6,6 +6,7 @@ Sources: the kernel's cgroup-v2.rst and cgroup-v1/; proc_pid_net(5).
 
 from __future__ import annotations
 
+import mmap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from virtlxc.driver import refusals
 from virtlxc.driver.constants import MemoryStat, ParamType
 from virtlxc.driver.domain.domain import View
 from virtlxc.driver.life import groups
-from virtlxc.driver.ref import BlockStats, InterfaceStats, Param
+from virtlxc.driver.ref import InterfaceStats, Param
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.plan.steps import Group
 
-_PAGE_KIB = 4
+# What cgroup v1 says where there is no limit: the most that fits, in whole pages.
+_UNLIMITED_V1_KIB = (2**63 - 1) // mmap.PAGESIZE * mmap.PAGESIZE // 1024
 
 
 def group_of(view: View, *controllers: str) -> tuple[Group, bool]:
@@ -81,55 +83,39 @@ def memory_used(view: View) -> int:
     return (used or 0) // 1024
 
 
+def memory_limit(view: View) -> int | None:
+    """KiB, as the kernel holds it; None when it holds none, or is not asked to count memory."""
+    group, v1 = group_of(view, "memory")
+    size = groups.read_number(group, "memory.limit_in_bytes" if v1 else "memory.max")
+    return None if size is None or size // 1024 >= _UNLIMITED_V1_KIB else size // 1024
+
+
 def memory_stats(view: View) -> list[tuple[int, int]]:
     """What libvirt's driver has (actual, rss, swap in) and what else the kernel counts."""
     assert view.live is not None
     group, v1 = group_of(view, "memory")
     stat = groups.read_table(group, "memory.stat")
     prefix = "total_" if v1 else ""
-    limit = view.live.memtune.hard_limit or view.live.memory
+    limit = memory_limit(view) or view.live.memory
     used = memory_used(view)
-    rss = stat.get("total_rss" if v1 else "anon", 0) // 1024
     file = stat.get("total_cache" if v1 else "file", 0) // 1024
-    found = [
-        (MemoryStat.SWAP_IN, stat.get(f"{prefix}pswpin", 0) * _PAGE_KIB),
-        (MemoryStat.SWAP_OUT, stat.get(f"{prefix}pswpout", 0) * _PAGE_KIB),
-        (MemoryStat.MAJOR_FAULT, stat.get(f"{prefix}pgmajfault", 0)),
-        (MemoryStat.MINOR_FAULT, stat.get(f"{prefix}pgfault", 0)),
-        (MemoryStat.UNUSED, max(limit - used, 0)),
-        (MemoryStat.AVAILABLE, limit),
-        (MemoryStat.ACTUAL_BALLOON, limit),
-        (MemoryStat.RSS, rss),
-        (MemoryStat.USABLE, max(limit - used + file, 0)),
-        (MemoryStat.LAST_UPDATE, int(time.time())),
-        (MemoryStat.DISK_CACHES, file),
-    ]
-    return [(tag, value) for tag, value in found if stat or tag in (6, 9)]
-
-
-def block_stats(view: View) -> BlockStats:
-    """All traffic of the domain with block devices."""
-    group, v1 = group_of(view, "blkio")
-    if v1:
-        size = _sums_v1(groups.read(group, "blkio.throttle.io_service_bytes_recursive"))
-        count = _sums_v1(groups.read(group, "blkio.throttle.io_serviced_recursive"))
-        return BlockStats(count["Read"], size["Read"], count["Write"], size["Write"])
-    sums = dict.fromkeys(("rios", "rbytes", "wios", "wbytes"), 0)
-    for word in (groups.read(group, "io.stat") or "").split():
-        name, _, value = word.partition("=")
-        if name in sums:
-            sums[name] += int(value)
-    return BlockStats(sums["rios"], sums["rbytes"], sums["wios"], sums["wbytes"])
-
-
-def _sums_v1(text: str | None) -> dict[str, int]:
-    """ "8:0 Read 4096" lines, summed over the devices."""
-    sums = {"Read": 0, "Write": 0}
-    for line in (text or "").splitlines():
-        words = line.split()
-        if len(words) == 3 and words[1] in sums:
-            sums[words[1]] += int(words[2])
-    return sums
+    page = mmap.PAGESIZE // 1024
+    always = {
+        MemoryStat.ACTUAL_BALLOON: view.live.current_memory or view.live.memory,
+        MemoryStat.LAST_UPDATE: int(time.time()),
+    }
+    counted = {
+        MemoryStat.SWAP_IN: stat.get(f"{prefix}pswpin", 0) * page,
+        MemoryStat.SWAP_OUT: stat.get(f"{prefix}pswpout", 0) * page,
+        MemoryStat.MAJOR_FAULT: stat.get(f"{prefix}pgmajfault", 0),
+        MemoryStat.MINOR_FAULT: stat.get(f"{prefix}pgfault", 0),
+        MemoryStat.UNUSED: max(limit - used, 0),
+        MemoryStat.AVAILABLE: limit,
+        MemoryStat.RSS: stat.get("total_rss" if v1 else "anon", 0) // 1024,
+        MemoryStat.USABLE: max(limit - used + file, 0),
+        MemoryStat.DISK_CACHES: file,
+    }
+    return sorted((always | counted if stat else always).items())
 
 
 def interface_stats(view: View, device: str) -> InterfaceStats:
