@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.facts import Cache, Cell, HostFacts
+from virtlxc.markup import Lines, document, tag
 
 EMULATOR = "/usr/lib/libvirt/libvirt_lxc"
 
@@ -130,36 +131,38 @@ def domain_capabilities(
         raise _unknown(f"unknown emulator binary: {emulator}")
     if machine is not None:
         raise _unknown(f"the machine '{machine}' is not supported: containers have none")
-    lines = [
-        "<domainCapabilities>",
-        f"  <path>{EMULATOR}</path>",
-        "  <domain>lxc</domain>",
-        f"  <arch>{arch}</arch>",
-        f"  <vcpu max='{max(host.cpu.count, 1)}'/>",
-        "  <iothreads supported='no'/>",
-        "  <os supported='yes'>",
-        "    <loader supported='no'/>",
-        "  </os>",
-        "  <devices>",
-        "    <disk supported='no'/>",
-        "    <graphics supported='no'/>",
-        "    <video supported='no'/>",
-        "    <hostdev supported='no'/>",
-        "    <rng supported='no'/>",
-        "    <filesystem supported='yes'/>",
-        "    <tpm supported='no'/>",
-        "    <channel supported='no'/>",
-        "  </devices>",
-        "  <features>",
-        "    <gic supported='no'/>",
-        "    <genid supported='no'/>",
-        "    <backup supported='no'/>",
-        "    <sev supported='no'/>",
-        "  </features>",
-        "</domainCapabilities>",
-        "",
+    return document(tag("domainCapabilities", [
+        *tag("path", EMULATOR),
+        *tag("domain", "lxc"),
+        *tag("arch", arch),
+        *tag("vcpu", max=max(host.cpu.count, 1)),
+        *_lacking("iothreads"),
+        *tag("os", _lacking("loader"), supported="yes"),
+        *tag("devices", [
+            *_has("disk", diskDevice=("disk",)),
+            *_lacking("graphics", "video"),
+            *_has("hostdev", mode=("subsystem", "capabilities"), subsysType=("usb",),
+                  capsType=("storage", "misc", "net")),
+            *_lacking("rng"),
+            *_has("filesystem"),
+            *_lacking("tpm", "channel"),
+        ]),
+        *tag("features", _lacking("gic", "genid", "backup", "sev")),
+    ]))  # fmt: skip
+
+
+def _has(name: str, **values: tuple[str, ...]) -> Lines:
+    """A device that a document may have, and what its attributes may say."""
+    enums = [
+        line
+        for what, names in values.items()
+        for line in tag("enum", [row for one in names for row in tag("value", one)], name=what)
     ]
-    return "\n".join(lines)
+    return tag(name, enums or None, supported="yes")
+
+
+def _lacking(*names: str) -> Lines:
+    return [line for name in names for line in tag(name, supported="no")]
 
 
 def _unknown(message: str) -> VirtlxcError:
