@@ -236,7 +236,7 @@ def test_a_duplicate_is_the_same(tmp_path: Path) -> None:
     os.utime(source / "sub", (5, 6))
     target = tmp_path / "target"
     target.mkdir()
-    duplicate(str(source), str(target), 0, Progress(), "cannot make 'g'")
+    duplicate(str(source), str(target), (0, 0), Progress(), "cannot make 'g'")
     assert (target / "sub/file").read_bytes() == b"a" * 10
     assert (target / "again").stat().st_ino == (target / "sub/file").stat().st_ino
     assert os.readlink(target / "link") == "/etc" and os.readlink(target / "folder-link") == "sub"

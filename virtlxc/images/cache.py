@@ -51,14 +51,21 @@ class Cache:
 
     def sweep(self) -> None:
         """Removes what nobody finished, and what is too old. To be called before any ``get``."""
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self._folder):
-                path = f"{self._folder}/{name}"
-                if name.startswith(".build-") or name.endswith(_PART):
-                    _remove(path)
-                elif name.endswith(".tar") and self._clock() - os.stat(path).st_mtime > AGE_S:
-                    _remove(path)
-                    _remove(f"{path}.json")
+        try:
+            names = os.listdir(self._folder)
+        except OSError:
+            return  # nothing was ever fetched
+        for name in names:
+            path = f"{self._folder}/{name}"
+            if name.startswith(".build-") or name.endswith(_PART) or self._is_old(path):
+                _remove(path)
+                _remove(f"{path}.json")
+
+    def _is_old(self, path: str) -> bool:
+        try:
+            return path.endswith(".tar") and self._clock() - os.stat(path).st_mtime > AGE_S
+        except OSError:
+            return False  # another run removed it
 
     def _age(self, path: str, progress: Progress) -> float | None:
         """The age of a good archive; None when there is none such."""

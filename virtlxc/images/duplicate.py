@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import uuid as _uuid
+from collections.abc import Iterable
 from dataclasses import replace
 
 from virtlxc.errors import Code, VirtlxcError
@@ -17,8 +18,11 @@ from virtlxc.images.progress import Progress
 from virtlxc.images.tarball import identity
 from virtlxc.images.template import Request
 from virtlxc.images.tree import Tree
-from virtlxc.model import Domain, Interface
+from virtlxc.model import Domain, IdRange, Interface
 from virtlxc.model.complete import MAC_PREFIX
+
+# Of uids and gids: what the map adds to those of the guest.
+Shift = tuple[int, int]
 
 _PIECE = 1 << 24
 _KEPT = ("user.", "system.posix_acl_")
@@ -94,12 +98,16 @@ def _source(request: Request) -> tuple[Domain, str]:
     return domain, root.source
 
 
-def _shift(domain: Domain, source: str) -> int:
+def _shift(domain: Domain, source: str) -> Shift:
     """What to take from every id on the disk to have the guest's."""
     if domain.idmap is None:
-        return 0
-    owner = os.stat(source).st_uid
-    for line in domain.idmap.uids:
+        return 0, 0
+    owner = os.stat(source)
+    return _offset(domain.idmap.uids, owner.st_uid), _offset(domain.idmap.gids, owner.st_gid)
+
+
+def _offset(ranges: Iterable[IdRange], owner: int) -> int:
+    for line in ranges:
         if line.target <= owner < line.target + line.count:
             return line.target - line.start
     return 0
@@ -128,7 +136,7 @@ def _card(card: Interface, number: int, request: Request) -> Interface:
     return replace(card, mac=mac, target=None)
 
 
-def duplicate(source: str, root: str, taken: int, progress: Progress, doing: str) -> None:
+def duplicate(source: str, root: str, taken: Shift, progress: Progress, doing: str) -> None:
     """Copies all files of one file system with owners less ``taken``, links, holes, attributes.
 
     Raises OSError. Devices and sockets stay behind: a guest has its own.
@@ -161,7 +169,9 @@ def _is_link(name: str, fd: int) -> bool:
     return stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
 
 
-def _copy(name: str, fd: int, target: str, taken: int, linked: dict[int, str], doing: str) -> None:
+def _copy(
+    name: str, fd: int, target: str, taken: Shift, linked: dict[int, str], doing: str
+) -> None:
     status = os.stat(name, dir_fd=fd, follow_symlinks=False)
     mode = status.st_mode
     if stat.S_ISREG(mode):
@@ -230,8 +240,8 @@ def unowned_capability(raw: bytes) -> bytes:
     return struct.pack("<I", _REVISION_2 | magic & ~_REVISIONS) + raw[4:20]
 
 
-def _owner(status: os.stat_result, taken: int, target: str, doing: str) -> tuple[int, int]:
-    uid, gid = status.st_uid - taken, status.st_gid - taken
+def _owner(status: os.stat_result, taken: Shift, target: str, doing: str) -> tuple[int, int]:
+    uid, gid = status.st_uid - taken[0], status.st_gid - taken[1]
     if not (0 <= uid < 65536 and 0 <= gid < 65536):
         raise VirtlxcError(
             f"{doing}: copy: {target} belongs to {status.st_uid}:{status.st_gid}, ids that its "
@@ -242,7 +252,7 @@ def _owner(status: os.stat_result, taken: int, target: str, doing: str) -> tuple
 
 
 def _give(
-    target: str, status: os.stat_result, taken: int, attributes: dict[str, bytes], doing: str
+    target: str, status: os.stat_result, taken: Shift, attributes: dict[str, bytes], doing: str
 ) -> None:
     os.chown(target, *_owner(status, taken, target, doing))
     os.chmod(target, stat.S_IMODE(status.st_mode))
