@@ -128,7 +128,7 @@ def test_what_lxc_cannot_say_is_named() -> None:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(domains())
 def test_any_domain_is_written_or_refused(domain: model.Domain) -> None:
     """Writing reads its own text again, so this is about the way back too."""

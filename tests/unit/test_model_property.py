@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from lxml import etree
 
 from tests.unit.strategies import domains
@@ -15,10 +15,10 @@ from virtlxc.schema.walk import walk
 from virtlxc.xmlmap import read
 
 SCHEMA = etree.RelaxNG(file=str(folder() / "domain.rng"))
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=40)
 
 
-@SLOW
+@FEW
 @given(domains())
 def test_model_to_xml_to_model(domain: Domain) -> None:
     text = format_domain(domain)
@@ -28,7 +28,7 @@ def test_model_to_xml_to_model(domain: Domain) -> None:
     assert format_domain(parse_domain(text)) == text
 
 
-@SLOW
+@FEW
 @given(domains())
 def test_every_field_is_generated_and_written(domain: Domain) -> None:
     """A field that no row writes would pass above if nothing ever set it: here each is unset."""
@@ -40,7 +40,7 @@ def test_every_field_is_generated_and_written(domain: Domain) -> None:
             assert format_domain(dataclasses.replace(domain, **{item.name: default})) != text
 
 
-@SLOW
+@FEW
 @given(domains())
 def test_foreign_metadata_is_not_touched(domain: Domain) -> None:
     if domain.metadata is None:
@@ -49,7 +49,7 @@ def test_foreign_metadata_is_not_touched(domain: Domain) -> None:
     assert domain.metadata in format_domain(dataclasses.replace(domain, container=Container()))
 
 
-@SLOW
+@FEW
 @given(domains())
 def test_the_walk_along_the_schema_is_as_strict_as_the_schema(domain: Domain) -> None:
     """lxml says whether a document is valid, the walk where it is not: they must agree."""

@@ -68,7 +68,7 @@ def messages() -> list[tuple[str, str]]:
     return [(name, fields) for name, fields in found if fields]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(one=st.sampled_from(messages()), data=st.data())
 def test_messages_come_back(one: tuple[str, str], data: st.DataObject) -> None:
     _comes_back(one[1], data.draw(values_of_fields(one[1])))
@@ -113,7 +113,7 @@ def _plain(kind: str, filled: bool) -> Any:
     return _plain_fields(STRUCTS[kind], filled)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=st.sampled_from([fields for _name, fields in messages()]), raw=st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(text: str, raw: bytes) -> None:
     try:

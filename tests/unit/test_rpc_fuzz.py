@@ -193,7 +193,7 @@ def test_odd_values_in_good_packets(tmp_path: Path, caplog: pytest.LogCaptureFix
         domains.shutdown = domains.reboot  # type: ignore[method-assign]
         raws = [service.raw().open()]
 
-        @settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+        @settings(max_examples=1500, derandomize=True, database=None)
         @given(one=st.sampled_from(rows), data=st.data())
         def ask(one: tuple[str, tables.Row], data: st.DataObject) -> None:
             program, row = one

@@ -175,17 +175,17 @@ def test_schemas_are_documented_and_understood(path: Path) -> None:
 
 
 def test_speed() -> None:
-    """Bounds with room for a busy machine: the true ones are in the benchmarks."""
-    began = time.perf_counter()
+    """Of our own processor time, whatever else the machine does; true bounds: the benchmarks."""
+    began = time.process_time()
     etree.RelaxNG(file=str(folder() / "domain.rng"))
-    assert time.perf_counter() - began < 0.2
+    assert time.process_time() - began < 0.2
     text = max((path.read_text() for path in EXAMPLES), key=len)
     validate(text)
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(20):
         validate(text)
         parse_domain(text)
-    assert (time.perf_counter() - began) / 20 < 0.03
+    assert (time.process_time() - began) / 20 < 0.03
 
 
 def test_no_interleave_is_directly_within_another() -> None:

@@ -44,13 +44,13 @@ def test_the_watchdog_is_fed_in_time(tmp_path: Path, pid: str) -> None:
         manager.notify("READY=1\nSTATUS=Serving")
         assert ear.recv(100) == b"READY=1\nSTATUS=Serving"
 
-        async def feed() -> None:
+        async def feed() -> list[bytes]:
             task = asyncio.create_task(manager.keep_alive())
-            await asyncio.sleep(0.12)
+            heard = [await asyncio.to_thread(ear.recv, 100) for _ in range(2)]
             task.cancel()
+            return heard
 
-        asyncio.run(feed())
-        assert [ear.recv(100), ear.recv(100)] == [b"WATCHDOG=1"] * 2
+        assert asyncio.run(feed()) == [b"WATCHDOG=1"] * 2
 
 
 def test_another_process_s_watchdog_is_not_ours() -> None:
