@@ -18,7 +18,7 @@ from virtlxc.inventory import changes as planning
 from virtlxc.inventory.changes import DEFINE, REMOVE, Change
 from virtlxc.inventory.documents import Document, Unread, ordered
 from virtlxc.inventory.record import Entry, Record, digest
-from virtlxc.model.complete import MAC_PREFIX
+from virtlxc.model.complete import random_mac
 
 # In a warning that many domains have in common.
 MOST_NAMED = 3
@@ -112,17 +112,13 @@ def _plan(
     present = Holdings(session).present(names, uuids)
     same, others = planning.unchanged(inventory.unread, present)
     documents = in_order([*inventory.documents, *(one.read() for one in others)])
-    wanted = planning.changes(documents, present, new_uuid=new_uuid, new_mac=new_mac) + same
+    wanted = planning.changes(documents, present, new_uuid=new_uuid, new_mac=random_mac) + same
     found = wanted + planning.removals(record, wanted, present, roots)
     return found, planning.forgotten(record, wanted, present)
 
 
 def new_uuid() -> str:
     return str(uuid.uuid4())
-
-
-def new_mac() -> str:
-    return f"{MAC_PREFIX}:{os.urandom(3).hex(':')}"
 
 
 def show(session: Session, found: Sequence[Change]) -> None:

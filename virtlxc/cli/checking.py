@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from virtlxc import model, schema
 from virtlxc.cli.inventories import Inventory, files_in
-from virtlxc.cli.planning import MAC_PREFIX, NO_UUID, as_wanted, host_facts
+from virtlxc.cli.planning import NO_UUID, as_wanted, completed, host_facts
 from virtlxc.config import Config, load_config
 from virtlxc.errors import VirtlxcError
 from virtlxc.host import links, neighbours
@@ -140,10 +140,7 @@ class _Judge:
     def _domain(
         self, domain: Domain, invalid: Sequence[str], assumed: list[str]
     ) -> Iterator[Finding]:
-        numbers = iter(range(1, 255))
-        whole = model.complete(
-            domain, new_uuid=lambda: NO_UUID, new_mac=lambda: f"{MAC_PREFIX}{next(numbers):02x}"
-        )
+        whole = completed(domain)
         specific = tuple(verdict.specific_to(domain))
         for error in self._refusals(whole, assumed):
             yield cannot(error.message, specific=specific)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from virtlxc.cli.applying import carry_out, in_order, memory_of, new_mac, new_uuid, show, tell
+from virtlxc.cli.applying import carry_out, in_order, memory_of, new_uuid, show, tell
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.holdings import KINDS, Holdings
 from virtlxc.cli.importing import MEMORY, only_new
@@ -18,6 +18,7 @@ from virtlxc.inventory import changes as planning
 from virtlxc.inventory import losses
 from virtlxc.inventory.changes import DEFINE, REDEFINE, Change, Present
 from virtlxc.inventory.documents import Document, foreign, read_document
+from virtlxc.model.complete import random_mac
 
 LIBVIRTS = ("lxc:///", "lxc:///system")
 
@@ -149,7 +150,7 @@ def _missing(
 ) -> list[Change]:
     """What the other side lacks; what it has otherwise is told about, and left."""
     readable = [one for one in present if not foreign(one.xml)]
-    changes = planning.changes(documents, readable, new_uuid=new_uuid, new_mac=new_mac)
+    changes = planning.changes(documents, readable, new_uuid=new_uuid, new_mac=random_mac)
     for one in changes:
         if one.conflict:
             session.warn(f"left as it is at {uri}: {one.conflict}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from virtlxc.cli.applying import carry_out, in_order, memory_of, new_mac, new_uuid, show, tell
+from virtlxc.cli.applying import carry_out, in_order, memory_of, new_uuid, show, tell
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.holdings import Holdings
 from virtlxc.cli.inventories import Memory, libvirt_hooks, read_libvirt
@@ -12,6 +12,7 @@ from virtlxc.cli.session import Session
 from virtlxc.inventory import changes as planning
 from virtlxc.inventory.changes import DEFINE, KEEP, REMOVE, Change, Present
 from virtlxc.inventory.documents import Document
+from virtlxc.model.complete import random_mac
 
 MEMORY = "imported"
 
@@ -42,7 +43,7 @@ def only_new(session: Session, documents: Sequence[Document]) -> list[Change]:
     names = {(one.kind, one.name) for one in documents}
     uuids = {(one.kind, one.uuid) for one in documents}
     present = Holdings(session).present(names, uuids)
-    found = planning.changes(documents, present, new_uuid=new_uuid, new_mac=new_mac)
+    found = planning.changes(documents, present, new_uuid=new_uuid, new_mac=random_mac)
     for one in found:
         if one.conflict:
             session.warn(f"left as it is: {one.conflict} [{one.file}]")

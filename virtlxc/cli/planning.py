@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 
@@ -12,13 +13,20 @@ from virtlxc.errors import VirtlxcError
 from virtlxc.host.facts import HostFacts, Network, Nic, Shared, Source, StartFacts
 from virtlxc.host.gather import Surroundings, start_facts
 from virtlxc.host.probe import probe_passive
+from virtlxc.model import Domain
+from virtlxc.model.complete import mac_of
 from virtlxc.model.network_document import parse_network
 from virtlxc.paths import Paths
 from virtlxc.plan import StartOptions, plan_start, render
 
-# What stands for values that a real start would take from chance.
+# What stands for the UUID that a real start would take from chance.
 NO_UUID = "00000000-0000-4000-8000-000000000000"
-MAC_PREFIX = "52:54:00:00:00:"
+
+
+def completed(domain: Domain) -> Domain:
+    """The domain as it would be defined, but the same each time: MACs are numbered."""
+    macs = (mac_of(number.to_bytes(3)) for number in itertools.count(1))
+    return model.complete(domain, new_uuid=lambda: NO_UUID, new_mac=lambda: next(macs))
 
 
 def plan_text(
@@ -32,10 +40,7 @@ def plan_text(
     try:
         domain = model.parse_domain(xml)
         model.check(domain)
-        numbers = iter(range(1, 255))
-        domain = model.complete(
-            domain, new_uuid=lambda: NO_UUID, new_mac=lambda: f"{MAC_PREFIX}{next(numbers):02x}"
-        )
+        domain = completed(domain)
         host, source = host_facts(paths, facts_file)
         networks = _networks(paths, domain)
         facts, assumed = assume(domain, start_facts(domain, Surroundings(networks=networks)))

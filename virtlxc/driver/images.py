@@ -35,7 +35,7 @@ from virtlxc.images.cache import Cache
 from virtlxc.images.progress import Progress
 from virtlxc.images.removal import remove_tree
 from virtlxc.images.template import Request, Template, find, options_of
-from virtlxc.model.complete import MAC_PREFIX
+from virtlxc.model.complete import mac_of
 from virtlxc.paths import Paths
 from virtlxc.xmlmap import types
 
@@ -360,7 +360,7 @@ def _wish(
 
 def _mac_of(uuid: str) -> str:
     """A MAC of libvirt's block, from the randomness of the domain's UUID."""
-    return f"{MAC_PREFIX}:{_uuid.UUID(uuid).bytes[-3:].hex(':')}"
+    return mac_of(_uuid.UUID(uuid).bytes[-3:])
 
 
 def _write_made(folder: str, made: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from virtlxc.images.tarball import identity
 from virtlxc.images.template import Request
 from virtlxc.images.tree import Tree
 from virtlxc.model import Domain, IdRange, Interface
-from virtlxc.model.complete import MAC_PREFIX
+from virtlxc.model.complete import mac_of
 
 # Of uids and gids: what the map adds to those of the guest.
 Shift = tuple[int, int]
@@ -132,7 +132,7 @@ def _card(card: Interface, number: int, request: Request) -> Interface:
     mac = request.mac
     if number:
         digest = _uuid.uuid5(_uuid.UUID(request.uuid), str(number)).bytes
-        mac = f"{MAC_PREFIX}:{digest[-3:].hex(':')}"
+        mac = mac_of(digest[-3:])
     return replace(card, mac=mac, target=None)
 
 

@@ -17,6 +17,16 @@ MAC_PREFIX = "52:54:00"
 """What libvirt's LXC driver generates: it sets no prefix of its own."""
 
 
+def mac_of(last: bytes) -> str:
+    """The MAC address with these three bytes at its end."""
+    return f"{MAC_PREFIX}:{last.hex(':')}"
+
+
+def random_mac() -> str:
+    """A MAC as libvirt's driver gives them out."""
+    return mac_of(os.urandom(3))
+
+
 def complete(
     domain: Domain,
     *,

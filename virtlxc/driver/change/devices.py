@@ -17,13 +17,13 @@ from virtlxc.driver.change import changing
 from virtlxc.driver.constants import Affect
 from virtlxc.driver.core import Core, doing
 from virtlxc.driver.domain import definitions, impact
-from virtlxc.driver.domain.definitions import random_mac
 from virtlxc.driver.domain.domain import Entry, View
 from virtlxc.driver.events import DeviceAdded, DeviceRemovalFailed, DeviceRemoved
 from virtlxc.driver.life import starting
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.model import Aliases, Device, Domain, Interface
+from virtlxc.model.complete import random_mac
 
 Owner = TypeVar("Owner", Domain, Aliases)
 

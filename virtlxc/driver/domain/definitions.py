@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid as _uuid
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from virtlxc.driver.core import Core, doing
 from virtlxc.driver.domain.documents import document
 from virtlxc.driver.domain.domain import View
 from virtlxc.driver.ref import Defined, Ref
-from virtlxc.model.complete import MAC_PREFIX
+from virtlxc.model.complete import random_mac
 
 
 def read(xml: str, *, validate: bool) -> tuple[model.Domain, tuple[str, ...]]:
@@ -26,11 +25,6 @@ def read(xml: str, *, validate: bool) -> tuple[model.Domain, tuple[str, ...]]:
     domain = model.parse_domain(xml)
     domain = model.complete(domain, new_uuid=lambda: str(_uuid.uuid4()), new_mac=random_mac)
     return domain, tuple(model.check(domain))
-
-
-def random_mac() -> str:
-    """A MAC as libvirt's driver gives them out."""
-    return MAC_PREFIX + ":" + ":".join(f"{byte:02x}" for byte in os.urandom(3))
 
 
 def define(core: Core, xml: str, flags: int) -> Defined:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid as _uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,6 +25,7 @@ from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.host.network import allocate, dnsmasq
 from virtlxc.host.network.facts import read_facts
 from virtlxc.host.network.netlink import Netlink
+from virtlxc.model.complete import random_mac
 from virtlxc.model.network import Bridge, Dns, Forward, Network
 from virtlxc.model.network_document import format_network, parse_network
 from virtlxc.paths import Paths
@@ -353,6 +353,3 @@ class Networks(Definitions[Network, NetworkView]):
         super()._forget(view)
 
 
-def random_mac() -> str:
-    """A MAC of the block that libvirt uses for its bridges and guests."""
-    return "52:54:00:" + _uuid.uuid4().bytes[:3].hex(":")
