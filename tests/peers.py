@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
+from tests.harness import wait_for
 from tests.namespaces import Namespaces, plain_environment
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -233,6 +234,23 @@ class Libvirtd:
         scratch.mkdir(parents=True, exist_ok=True)
         self.spaces.run("sh", "-c", LAY_OVER, "-", str(self.tree.root), str(scratch)).ok()
         self._daemon = self.spaces.popen(["libvirtd"], stderr=subprocess.DEVNULL)
+
+    @classmethod
+    @contextmanager
+    def answering(cls, scratch: Path) -> Iterator[Libvirtd]:
+        """One that answers, for as long as the block lasts."""
+        made = cls(scratch)
+        try:
+            ask = ("virsh", "-c", "lxc:///system", "list")
+            wait_for("libvirtd", lambda: made.spaces.run(*ask, timeout=10).code == 0)
+            yield made
+        finally:
+            made.close()
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens, as those outside of its namespaces find it."""
+        return Path(f"/proc/{self._daemon.pid}/root/run/libvirt/libvirt-sock")
 
     def restart(self) -> None:
         """Another daemon, which looks at the host anew."""

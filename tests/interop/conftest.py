@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Instance, wait_for
+from tests.interop.library import Library
+from tests.interop.virsh import DOMAIN
 from virtlxc.rpc import tables
 
 _CALL = re.compile(r"uid=\d+ pid=(\d+) call=(\w+) domain=.*? result=(.*)$", re.MULTILINE)
@@ -54,6 +56,17 @@ def shared_instance() -> Iterator[Instance]:
     """As everywhere, but for the lines of the daemon."""
     made = talkative()
     yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def library(shared_instance: Instance) -> Iterator[Library]:
+    """libvirt's library, connected, with a domain 'web' as ``dom``."""
+    made = Library(shared_instance)
+    xml = DOMAIN.format(name="web", root=shared_instance.busybox(), init="/sbin/init")
+    made(f"dom = connection.defineXML({xml!r})")
+    yield made
+    made("dom.undefine()")
     made.close()
 
 

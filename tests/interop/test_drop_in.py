@@ -141,9 +141,8 @@ def test_where_libvirts_own_daemon_is(tmp_path: Path) -> None:
     # Debian has no virtlxcd: its libvirtd, which serves containers too, stands for it.
     libvirtd = peers.Libvirtd(tmp_path / "libvirtd")
     try:
-        socket = f"/proc/{libvirtd._daemon.pid}/root/run/libvirt/libvirt-sock"
-        wait_for("libvirtd's socket", lambda: Path(socket).exists())
-        (folder / "virtlxcd-sock").symlink_to(socket)
+        wait_for("libvirtd's socket", libvirtd.socket.exists)
+        (folder / "virtlxcd-sock").symlink_to(libvirtd.socket)
         ran = instance.virtlxc("daemon", timeout=30)
         assert f"cannot listen at {folder}/virtlxcd-sock: process " in ran.failed()
         assert "libvirtd" in ran.stderr

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import peers
-from tests.harness import CHECKOUT, Instance, wait_for
+from tests.harness import CHECKOUT, Instance
 from tests.interop.virsh import DOMAIN
 from tests.namespaces import Result, plain_environment
 
@@ -207,13 +207,8 @@ def test_volumes_by_way_of_the_library(shop: Instance) -> None:
 
 @pytest.fixture(scope="module")
 def libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Libvirtd]:
-    daemon = peers.Libvirtd(tmp_path_factory.mktemp("libvirtd"))
-    try:
-        probe = ("virsh", "-c", "lxc:///system", "list")
-        wait_for("libvirtd", lambda: daemon.spaces.run(*probe, timeout=10).code == 0)
+    with peers.Libvirtd.answering(tmp_path_factory.mktemp("libvirtd")) as daemon:
         yield daemon
-    finally:
-        daemon.close()
 
 
 OLD = """<domain type='lxc'>

@@ -7,7 +7,6 @@ table shows as "Unable to decode message payload"; its replies must be read to t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,9 +33,8 @@ _ALL_FILTERS_OFF = 0
 def libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raw]:
     daemon = peers.Libvirtd(tmp_path_factory.mktemp("libvirtd"))
     try:
-        path = f"/proc/{daemon._daemon.pid}/root/run/libvirt/libvirt-sock"
-        wait_for("libvirtd", lambda: Path(path).exists())
-        raw = Raw(path)
+        wait_for("libvirtd", daemon.socket.exists)
+        raw = Raw(str(daemon.socket))
         raw.values("AUTH_LIST")
         raw.values("CONNECT_OPEN", name="test:///default", flags=0)
         yield raw

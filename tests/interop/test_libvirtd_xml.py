@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tests import rootfs
-from tests.harness import wait_for
 from tests.peers import Libvirtd
 from tests.unit.domains import DATA, EXAMPLES
 from tests.unit.generated import definition
@@ -40,20 +39,8 @@ EXPECTED_DIFFERENCES = (
 
 @pytest.fixture(scope="module")
 def libvirtd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Libvirtd]:
-    daemon = Libvirtd(tmp_path_factory.mktemp("libvirtd"))
-    try:
-        wait_for("libvirtd answers", lambda: _answers(daemon))
+    with Libvirtd.answering(tmp_path_factory.mktemp("libvirtd")) as daemon:
         yield daemon
-    finally:
-        daemon.close()
-
-
-def _answers(daemon: Libvirtd) -> bool:
-    try:
-        daemon.virsh("list", timeout=10)
-    except AssertionError:
-        return False
-    return True
 
 
 def printed(libvirtd: Libvirtd, folder: Path, texts: list[str]) -> list[str]:

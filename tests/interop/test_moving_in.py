@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Instance, wait_for
+from tests.harness import Instance
 from tests.peers import Libvirtd
 from tests.unit.domains import EXAMPLES
 from virtlxc.model import parse_domain
@@ -32,20 +32,8 @@ NETWORK = "<network><name>theirs</name><ip address='10.78.0.1' netmask='255.255.
 
 @pytest.fixture
 def libvirtd(tmp_path: Path) -> Iterator[Libvirtd]:
-    daemon = Libvirtd(tmp_path / "libvirtd")
-    try:
-        wait_for("libvirtd answers", lambda: _answers(daemon))
+    with Libvirtd.answering(tmp_path / "libvirtd") as daemon:
         yield daemon
-    finally:
-        daemon.close()
-
-
-def _answers(daemon: Libvirtd) -> bool:
-    try:
-        daemon.virsh("list", timeout=10)
-    except AssertionError:
-        return False
-    return True
 
 
 @pytest.fixture

@@ -6,29 +6,17 @@ that it has them. So these rows are proved by our own client.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.harness import Instance
 from tests.interop.library import Library
-from tests.interop.virsh import DOMAIN
 from virtlxc.rpc.client import Connection
 
 pytestmark = pytest.mark.interop
 
 REBOOT, DEVICE_REMOVED, STARTED = 1, 15, 2
-
-
-@pytest.fixture(scope="module")
-def library(shared_instance: Instance) -> Iterator[Library]:
-    made = Library(shared_instance)
-    xml = DOMAIN.format(name="web", root=shared_instance.busybox(), init="/sbin/init")
-    made(f"dom = connection.defineXML({xml!r})")
-    yield made
-    made("dom.undefine()")
-    made.close()
 
 
 @pytest.mark.proves("CONNECT_DOMAIN_EVENT_REGISTER", "CONNECT_DOMAIN_EVENT_DEREGISTER",

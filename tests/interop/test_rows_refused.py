@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
 from tests import peers
 from tests.harness import Instance
 from tests.interop.library import Library, LibraryError
-from tests.interop.virsh import DOMAIN
 from tests.unit.rpc_service import Raw
 from tests.unit.test_rpc_codec import _plain_fields
 from virtlxc.rpc import registry, tables, wire
@@ -21,16 +19,6 @@ pytestmark = pytest.mark.interop
 
 NO_SUPPORT, NO_SECRET, NO_NWFILTER = 3, 66, 62
 UUID = bytes(range(16))
-
-
-@pytest.fixture(scope="module")
-def library(shared_instance: Instance) -> Iterator[Library]:
-    made = Library(shared_instance)
-    xml = DOMAIN.format(name="web", root=shared_instance.busybox(), init="/sbin/init")
-    made(f"dom = connection.defineXML({xml!r})")
-    yield made
-    made("dom.undefine()")
-    made.close()
 
 
 def refusal(library: Library, call: str) -> LibraryError:

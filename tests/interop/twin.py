@@ -22,6 +22,7 @@ import pytest
 from tests import peers
 from tests.harness import Instance, wait_for
 from tests.namespaces import Result
+from virtlxc.cli.commands.events import EVENTS
 
 UUID_IDLE = "11111111-2222-4333-8444-555555555555"
 UUID_RUN = "66666666-7777-4888-8999-aaaaaaaaaaaa"
@@ -218,13 +219,7 @@ def put_back(instance: Instance, row: Row, values: dict[str, str]) -> None:
         instance.virtlxc("destroy", "idle").ok()
 
 
-REGISTER_S = 1.0  # 27 calls, one for each kind of event
-
-
-def _connections(instance: Instance) -> int:
-    """How many are connected to the daemon: state 03 in /proc/net/unix."""
-    lines = instance.run("cat", "/proc/net/unix").ok().splitlines()
-    return sum(" 03 " in line and "virtlxc-sock" in line for line in lines)
+_REGISTERED = re.compile(r" call=CONNECT_\w+_REGISTER_ANY .* result=ok$", re.MULTILINE)
 
 
 def check_same_events(
@@ -240,6 +235,7 @@ def check_same_events(
     What happens is a command of ours, or what ``happen`` does.
     """
     uri = instance.paths.uri()
+    start = len(instance.daemon_messages())
     watchers = [
         instance.spaces.popen(
             [*argv, *words.split(), "--timeout", "60"],
@@ -249,8 +245,12 @@ def check_same_events(
         )
         for argv in (virsh.argv("virsh", "-c", uri), instance.argv("-c", uri))
     ]
-    wait_for("both to be connected", lambda: _connections(instance) >= len(watchers))
-    time.sleep(REGISTER_S)
+    # The daemon tells of every call.
+    calls = len(watchers) * (len(EVENTS) if "--all" in words else 1)
+    wait_for(
+        "both to be registered",
+        lambda: len(_REGISTERED.findall(instance.daemon_messages(), start)) >= calls,
+    )
     for happening in happenings:
         if happen is None:
             put(instance, happening, values)
