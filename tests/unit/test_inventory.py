@@ -218,6 +218,18 @@ def test_causes_are_the_same_for_many_files() -> None:
     assert "      bb.xml: /srv/bb\n" in verdict.report(found)
 
 
+def test_differences_of_a_file_that_cannot_run_are_not_told_as_running() -> None:
+    odd = verdict.Finding(weight=verdict.DIFFERS, cause="no root file system")
+    bad = verdict.Verdict(
+        file="a.xml", kind="domain", name="a", findings=(verdict.cannot("no bridge"), odd)
+    )
+    report = verdict.report([bad])
+    assert report.startswith("0 run as they are, 0 run with differences, 1 cannot\n")
+    assert "\ncannot run:\n  no bridge\n      a.xml\n" in report
+    assert "\nrun with differences:" not in report
+    assert "\ndifferences from libvirt's LXC driver:\n  no root file system\n" in report
+
+
 def test_the_cause_of_a_wrong_line_is_without_its_number() -> None:
     assert verdict.cannot("line 7: <memory> is wrong") == verdict.Finding(
         weight=verdict.CANNOT, cause="<memory> is wrong", detail="line 7"

@@ -160,7 +160,7 @@ def report(verdicts: Sequence[Verdict]) -> str:
     """The whole answer, for people."""
     lines = [headline(verdicts)]
     groups = grouped(verdicts)
-    for weight, title in ((CANNOT, "cannot run:"), (DIFFERS, "run with differences:")):
+    for weight, title in ((CANNOT, "cannot run:"), (DIFFERS, "differences from libvirt's LXC driver:")):
         some = [group for group in groups if group.weight == weight]
         lines += ["", title] if some else []
         for group in some:
