@@ -81,6 +81,7 @@ def test_a_start_is_tried_once_more(
         raise kind("make its scope a.scope: no")
 
     core: Any = SimpleNamespace(
+        lost={},
         restarts=SimpleNamespace(forget=lambda entry: None),
         departed=SimpleNamespace(starting=contextlib.nullcontext),
         registry=Registry(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from virtlxc.config import Config
 from virtlxc.driver import refusals
-from virtlxc.driver.domain.domain import Entry, View
+from virtlxc.driver.domain.domain import Entry, Process, View
 from virtlxc.driver.domain.registry import Registry
 from virtlxc.driver.domain.store import Store
 from virtlxc.driver.events import EventBus, Lifecycle
@@ -48,6 +48,8 @@ class Core:
         self.store = Store(paths)
         self.registry = Registry()
         self.events = EventBus()
+        # The controllers of containers that nothing else is known of, by UUID; see life/lost.py.
+        self.lost: dict[str, Process] = {}
 
     def view(self, ref: Ref) -> View:
         return self.registry.view(ref)

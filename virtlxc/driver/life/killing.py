@@ -15,17 +15,20 @@ from virtlxc.errors import VirtlxcError
 CONTROLLER_SECONDS = 5.0
 
 
-def kill_run(run: Run) -> None:
+def kill_run(run: Run, folder: str) -> None:
     """Kills all processes of the domain and returns when its controller has ended.
 
     The controller is killed too: what it made is undone by its journal, as behind any controller
     that died, and a daemon that is warm does that in half the time of a process that has to copy
-    the memory it shares before it can do anything.
+    the memory it shares before it can do anything. Only when somebody has removed the journal with
+    the ``folder`` of live state does it undo that by itself.
     """
     pidfd = open_pidfd(run.controller)
     try:
         groups.kill(run.payload)
         if pidfd is None:
+            return
+        if not os.path.exists(f"{folder}/journal") and readable(pidfd, CONTROLLER_SECONDS):
             return
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)

@@ -15,7 +15,7 @@ from virtlxc.driver.change import changing
 from virtlxc.driver.core import Core, log
 from virtlxc.driver.domain import live
 from virtlxc.driver.domain.domain import Entry, Process, Run, View
-from virtlxc.driver.life import controllers, endings, steps
+from virtlxc.driver.life import controllers, endings, lost, steps
 from virtlxc.driver.life.killing import kill_run
 from virtlxc.driver.processes import alive, open_pidfd, readable
 from virtlxc.errors import VirtlxcError
@@ -65,6 +65,7 @@ def take_over(core: Core) -> None:
                 _take(core, live.load(status))
         except (VirtlxcError, KeyError, TypeError, ValueError, AssertionError) as error:
             log.error("cannot take over the domain in %s: %r", core.paths.domain_run(uuid), error)
+    lost.find(core)
 
 
 def _take(core: Core, found: View) -> None:
@@ -86,7 +87,7 @@ def _take(core: Core, found: View) -> None:
             return
         if view.run.autodestroy:
             # Its connection was with the daemon that has gone.
-            kill_run(view.run)
+            kill_run(view.run, core.paths.domain_run(view.uuid))
             endings.ended(core, entry, ticket, destroying=True)
             return
         folder = core.paths.domain_run(view.uuid)

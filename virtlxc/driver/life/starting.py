@@ -23,7 +23,7 @@ from virtlxc.driver.domain import definitions
 from virtlxc.driver.domain.domain import Entry, PlanMemo, Process, Run, View, now
 from virtlxc.driver.domain.live import save
 from virtlxc.driver.jobs import Ticket
-from virtlxc.driver.life import steps
+from virtlxc.driver.life import lost, steps
 from virtlxc.driver.life.killing import kill_run
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, VirtlxcError
@@ -90,6 +90,7 @@ def start_definition(
     """The start itself; the caller holds the domain's job."""
     core.restarts.forget(entry)
     with doing(f"cannot start domain '{domain.name}'"), core.departed.starting():
+        lost.check(core, domain.uuid)
         check_macs(core, domain)
         _check_neighbours(domain)
         try:
@@ -140,7 +141,7 @@ def _attempt(
         except BaseException:
             # A domain that the next daemon would not find must not run.
             started["notices"].close()
-            kill_run(run)
+            kill_run(run, plan.run)
             raise
     return plan, view, started["notices"]
 

@@ -8,7 +8,7 @@ from virtlxc.driver import refusals
 from virtlxc.driver.constants import Detail, Event, Reason, State
 from virtlxc.driver.core import Core, doing, log
 from virtlxc.driver.domain import live
-from virtlxc.driver.life import endings, groups
+from virtlxc.driver.life import endings, groups, lost
 from virtlxc.driver.life.killing import kill_run
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import VirtlxcError
@@ -34,13 +34,13 @@ def destroy(core: Core, ref: Ref, flags: int) -> None:
                 )
                 return
             if view.run is None:
-                if starting:
+                if starting or lost.end(core, view.uuid):
                     return
                 raise refusals.not_running()
             with doing(f"cannot destroy domain '{view.name}'"):
                 core.monitor.intent(view, "destroy")
                 core.departed.keep(view)
-                kill_run(view.run)
+                kill_run(view.run, core.paths.domain_run(view.uuid))
             endings.ended(core, entry, ticket, destroying=True)
             entry.backoff.reset()
     except VirtlxcError:
