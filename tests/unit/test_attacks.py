@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,12 @@ from virtlxc.cli import params
 from virtlxc.cli.options import Options
 from virtlxc.cli.session import Session
 from virtlxc.daemon import OneLine
+from virtlxc.driver.domain.domain import Process
+from virtlxc.driver.processes import alive, starttime
 from virtlxc.errors import VirtlxcError
 from virtlxc.model.network_document import parse_network
+from virtlxc.rpc import wire
+from virtlxc.rpc.dispatch import error_payload
 from virtlxc.runtime.ops.context import Context, StepError
 from virtlxc.runtime.ops.files import mkdir
 from virtlxc.runtime.ops.users import find_groups, find_user
@@ -108,3 +115,32 @@ def test_a_link_where_a_folder_shall_be_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         mkdir(ctx, path=str(tmp_path / "run"))
     mkdir(ctx, path=str(tmp_path / "elsewhere"))
+
+
+@pytest.fixture
+def no_descriptors() -> Iterator[None]:
+    """As many as are open, and not one more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.usefixtures("no_descriptors")
+def test_who_cannot_be_looked_at_has_not_ended() -> None:
+    """A daemon at its limits would take every container for dead, and end it."""
+    us = Process(pid=os.getpid(), starttime=1)
+    with pytest.raises(VirtlxcError, match=r"look at process [0-9]+: Too many open files"):
+        alive(us)
+    with pytest.raises(VirtlxcError, match=r"look at process [0-9]+: Too many open files"):
+        starttime(us.pid)
+
+
+def test_a_want_of_descriptors_is_nobodys_mistake() -> None:
+    error = OSError(errno.EMFILE, "Too many open files", "/proc/x")
+    payload = error_payload(error, "DOMAIN_CREATE")
+    assert wire.ERROR_MESSAGE.decode(payload)[2] == (
+        "Too many open files (the daemon's limits, or the host's, are reached)"
+    )

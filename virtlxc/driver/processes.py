@@ -9,15 +9,24 @@ from collections.abc import Iterator
 
 from virtlxc.driver import refusals
 from virtlxc.driver.domain.domain import Process
+from virtlxc.errors import Code, VirtlxcError
 from virtlxc.runtime import protocol
 
 
 def starttime(pid: int) -> int | None:
-    """In clock ticks since boot; None when there is no such process."""
+    """In clock ticks since boot; None when there is no such process. Raises VirtlxcError."""
     try:
         return protocol.start_time(pid)
-    except (OSError, IndexError):
+    except (FileNotFoundError, ProcessLookupError, IndexError):
         return None
+    except OSError as error:
+        raise _unknown(pid, error) from None
+
+
+def _unknown(pid: int, error: OSError) -> VirtlxcError:
+    """Who cannot be looked at, for want of descriptors or memory, has not ended for that."""
+    cause = os.strerror(error.errno or 0)
+    return VirtlxcError(f"look at process {pid}: {cause}", Code.SYSTEM_ERROR)
 
 
 def alive(process: Process) -> bool:
@@ -44,13 +53,23 @@ def pidfd_of(process: Process) -> Iterator[int]:
 
 
 def open_pidfd(process: Process) -> int | None:
-    """A pidfd of this very process, None when it is gone; the caller closes it."""
+    """A pidfd of this very process, None when it is gone; the caller closes it.
+
+    Raises VirtlxcError when that cannot be told.
+    """
     try:
         fd = os.pidfd_open(process.pid)
-    except OSError:
+    except ProcessLookupError:
         return None
-    # The pidfd is of whatever had the pid just now: only the start time tells that it is ours.
-    if starttime(process.pid) != process.starttime:
+    except OSError as error:
+        raise _unknown(process.pid, error) from None
+    try:
+        # It is of whatever had the pid just now: only the start time tells that it is ours.
+        ours = starttime(process.pid) == process.starttime
+    except BaseException:
+        os.close(fd)
+        raise
+    if not ours:
         os.close(fd)
         return None
     return fd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -48,7 +49,9 @@ def look(tree: int, path: str, below: str) -> Init:
     """What is at ``below`` in the folder ``tree``; ``path`` is its name in the container."""
     try:
         fd = syscalls.openat2(tree, below, os.O_PATH, syscalls.RESOLVE_IN_ROOT)
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         return Init(path=path, found="no", executable=False)
     try:
         mode = os.fstat(fd).st_mode

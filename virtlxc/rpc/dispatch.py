@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -199,12 +200,20 @@ def _subject(values: tuple[Any, ...]) -> str:
     return refs[0].name if refs else ""
 
 
+# What the host or the daemon has run out of: nobody's mistake.
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
 def error_payload(error: Exception, name: str) -> bytes:
     """An error as the client gets it; one of ours goes to the log, with its trace."""
     if isinstance(error, VirtlxcError):
         return wire.error_payload(error.code, error.domain, error.message)
     if isinstance(error, KernelRefused):
         return wire.error_payload(Code.SYSTEM_ERROR, From.LXC, str(error))
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        _log.error("%s: %s", name, error)
+        text = f"{os.strerror(error.errno)} (the daemon's limits, or the host's, are reached)"
+        return wire.error_payload(Code.SYSTEM_ERROR, From.LXC, text)
     _log.error("a mistake of virtlxc's in %s", name, exc_info=error)
     return wire.error_payload(
         Code.INTERNAL_ERROR,
