@@ -63,5 +63,5 @@ def _nodes(node: Node) -> Iterator[tuple[Node, str]]:
         yield node, "is a table of its own and has fields beside it"
     if node.text is not None and node.children:
         yield node, "has a text and child elements"
-    for below in node.below():
+    for below in node.below:
         yield from _nodes(below)

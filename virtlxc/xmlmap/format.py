@@ -99,12 +99,11 @@ class _Writer:
         indent: str,
     ) -> tuple[str, list[str] | str]:
         """The attributes and the content: a text, or the lines of the children."""
-        head = "".join(
-            f" {name}={quote(text)}"
-            for name, rows in node.attributes.items()
-            for text in [_attribute_text(table, rows, values)]
-            if text is not None
-        )
+        head = ""
+        for name, rows in node.attributes.items():
+            given = _attribute_text(table, rows, values)
+            if given is not None:
+                head += f" {name}={quote(given)}"
         if node.text is not None:
             row = node.text
             if _written(table, row, values):
@@ -113,26 +112,21 @@ class _Writer:
                 text = escape(row.type.format(values[row.field]))
                 within = [item.xml for item in _strangers(node, kept)]
                 return head + _kept_attributes(node, kept), text + "".join(within)
-        head += self._attribute_units(table, node, values)
-        head += _kept_attributes(node, kept)
+        for row in node.units:
+            if _written(table, row, values):
+                head += f" {row.unit}={quote(row.type.unit or '')}"
         lines: list[str] = []
         inner = indent + "  "
-        for below in node.below():
+        if not kept:
+            for below in node.writing:
+                self._below(table, below, values, kept, inner, lines)
+            return head, lines
+        head += _kept_attributes(node, kept)
+        for below in node.below:
             self._below(table, below, values, kept, inner, lines)
         for item in _strangers(node, kept):
             lines.extend(raw.laid_out(item.xml, inner))
         return head, lines
-
-    def _attribute_units(self, table: Table, node: Node, values: Mapping[str, Any]) -> str:
-        return "".join(
-            f" {row.unit}={quote(row.type.unit)}"
-            for rows in node.attributes.values()
-            for row in rows
-            if isinstance(row, Value)
-            and row.unit is not None
-            and row.type.unit is not None
-            and _written(table, row, values)
-        )
 
     def _below(
         self,
@@ -218,7 +212,9 @@ def _attribute_text(table: Table, rows: list[Value | Const], values: Any) -> str
 
 def _strangers(node: Node, kept: tuple[Kept, ...]) -> Iterator[Kept]:
     """The kept elements directly in this one that no row gives a place to."""
-    known = {below.path for below in node.below()}
+    if not kept:
+        return
+    known = {below.path for below in node.below}
     for item in kept:
         parent = item.path.rpartition("/")[0]
         if "@" not in item.path and parent == node.path and item.path not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,12 +164,20 @@ class Node:
     repeat: Repeat | None = None
     keep: Keep | None = None
     any: Node | None = None
+    below: tuple[Node, ...] = ()
+    """The child nodes in the order of the rows."""
+    writing: tuple[Node, ...] = ()
+    """Those of them that fields may have something to write for."""
+    units: tuple[Value, ...] = ()
+    """The attributes that have another one for their unit."""
 
-    def below(self) -> Iterator[Node]:
-        """The child nodes in the order of the rows."""
-        yield from self.children.values()
-        if self.any is not None:
-            yield self.any
+    @property
+    def silent(self) -> bool:
+        """Whether only what is kept can ever make it appear."""
+        if self.keep is not None:
+            return not self.keep.verbatim
+        own = (self.attributes, self.text, self.flag, self.object, self.repeat)
+        return not any(own) and not self.writing
 
 
 def clark(name: str, namespaces: Mapping[str, str]) -> str:
@@ -192,7 +200,22 @@ def _compile(table: Table) -> Node:
     root = Node(clark(table.tag, table.namespaces), table.tag, "")
     for row in table.rows:
         _add(root, row, table)
+    _settle(root)
     return root
+
+
+def _settle(node: Node) -> None:
+    """What formatting would otherwise ask of every object anew."""
+    node.below = (*node.children.values(), *([node.any] if node.any is not None else ()))
+    for below in node.below:
+        _settle(below)
+    node.writing = tuple(below for below in node.below if not below.silent)
+    node.units = tuple(
+        row
+        for rows in node.attributes.values()
+        for row in rows
+        if isinstance(row, Value) and row.unit is not None and row.type.unit is not None
+    )
 
 
 def _add(root: Node, row: Row, table: Table) -> None:

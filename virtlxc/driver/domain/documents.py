@@ -11,7 +11,12 @@ from functools import lru_cache
 from virtlxc import model
 
 
-@lru_cache(1024)
 def document(domain: model.Domain, live: model.LiveView | None = None) -> str:
     """:func:`virtlxc.model.format_domain`, kept for the last thousand."""
+    return _document(domain, live)
+
+
+# Of one signature only: what is left to its default would be another key.
+@lru_cache(1024)
+def _document(domain: model.Domain, live: model.LiveView | None) -> str:
     return model.format_domain(domain, live=live)

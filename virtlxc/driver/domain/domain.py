@@ -129,7 +129,6 @@ class Entry:
         self.job = Job()
         self.owner: object = None
         self.asked: Process | None = None
-        self.reserved_name = ""
         self.backoff = Backoff()
         self.memo = PlanMemo()
 

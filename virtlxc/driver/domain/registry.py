@@ -28,11 +28,15 @@ class Snapshot:
 
     def having(self, view: View) -> Snapshot:
         """The snapshot with this view in the place of the domain's former one."""
-        changed = self.without(view.uuid)
-        by_id = {**changed.by_id, view.id: view} if view.active else changed.by_id
-        return Snapshot(
-            {**changed.by_uuid, view.uuid: view}, {**changed.by_name, view.name: view}, by_id
-        )
+        old = self.by_uuid.get(view.uuid)
+        by_name, by_id = self.by_name, self.by_id
+        if old is not None and old.name != view.name:
+            by_name = _less(by_name, old.name)
+        if old is not None and old.id in by_id:
+            by_id = _less(by_id, old.id)
+        if view.active:
+            by_id = {**by_id, view.id: view}
+        return Snapshot({**self.by_uuid, view.uuid: view}, {**by_name, view.name: view}, by_id)
 
     def without(self, uuid: str) -> Snapshot:
         old = self.by_uuid.get(uuid)
@@ -60,6 +64,8 @@ class Registry:
         self.snapshot = Snapshot()
         self._refs: tuple[Snapshot, dict[int, list[Ref]]] = (self.snapshot, {})
         self._entries: dict[str, Entry] = {}
+        # By every name that somebody has, or is about to have.
+        self._named: dict[str, Entry] = {}
         self._lock = threading.Lock()
 
     # Questions
@@ -143,23 +149,28 @@ class Registry:
             entry = self._entries.get(view.uuid)
             if entry is not None and entry.view.name != view.name:
                 raise refusals.uuid_taken(entry.view.name, view.uuid)
-            for other in self._entries.values():
-                names = (other.view.name, other.reserved_name)
-                if view.name in names and other.view.uuid != view.uuid:
-                    raise refusals.name_taken(view.name, other.view.uuid)
+            self._refuse_name_of(view.name, view.uuid)
             if entry is not None:
                 return entry, False
-            entry = self._entries[view.uuid] = Entry(view)
+            entry = self._entries[view.uuid] = self._named[view.name] = Entry(view)
             return entry, True
+
+    def _refuse_name_of(self, name: str, uuid: str | None) -> None:
+        """Raises OPERATION_FAILED when another than ``uuid`` has the name."""
+        other = self._named.get(name)
+        if other is not None and other.view.uuid != uuid:
+            raise refusals.name_taken(name, other.view.uuid)
 
     def publish(self, entry: Entry, view: View) -> View:
         """Makes ``view`` what queries see; a domain that nothing holds any more leaves the list."""
         with self._lock:
+            if entry.view.name != view.name:
+                self._drop_name(entry.view.name, entry)
             entry.view = view
             if entry.gone:
                 self._forget(entry)
             else:
-                self._entries[view.uuid] = entry
+                self._entries[view.uuid] = self._named[view.name] = entry
                 self.snapshot = self.snapshot.having(view)
         return view
 
@@ -167,14 +178,14 @@ class Registry:
     def renaming(self, entry: Entry, name: str) -> Iterator[None]:
         """Keeps ``name`` for this domain while it is being renamed; raises OPERATION_FAILED."""
         with self._lock:
-            for other in self._entries.values():
-                if name in (other.view.name, other.reserved_name):
-                    raise refusals.name_taken(name, other.view.uuid)
-            entry.reserved_name = name
+            self._refuse_name_of(name, None)
+            self._named[name] = entry
         try:
             yield
         finally:
-            entry.reserved_name = ""
+            with self._lock:
+                if entry.view.name != name:
+                    self._drop_name(name, entry)
 
     def release(self, entry: Entry) -> None:
         """Takes back a claim that came to nothing."""
@@ -185,7 +196,12 @@ class Registry:
     def _forget(self, entry: Entry) -> None:
         if self._entries.get(entry.view.uuid) is entry:
             del self._entries[entry.view.uuid]
+        self._drop_name(entry.view.name, entry)
         self.snapshot = self.snapshot.without(entry.view.uuid)
+
+    def _drop_name(self, name: str, entry: Entry) -> None:
+        if self._named.get(name) is entry:
+            del self._named[name]
 
 
 def _filters(flags: int, bits: int) -> bool:
