@@ -17,10 +17,10 @@ import pytest
 
 from tests import rootfs
 from tests.harness import wait_for
+from tests.host.changelab import IDMAP, LIVE, ChangeLab
 from tests.host.faultlab import MISSING, SHIFT, FaultyInstance, children, kill
 from tests.host.faulty_daemon import STEP
 from tests.host.lifelab import SHUTOFF, Lab
-from tests.host.test_changes import IDMAP, LIVE, ChangeLab
 from virtlxc.errors import Code, VirtlxcError
 
 pytestmark = pytest.mark.host

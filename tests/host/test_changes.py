@@ -11,76 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Instance, wait_for
-from tests.host.lifelab import Lab, Ref
-from virtlxc.errors import Code, VirtlxcError
+from tests.host.changelab import CONFIG, IDMAP, INACTIVE, LIVE, SHIFT, ChangeLab
+from tests.host.lifelab import Ref
+from virtlxc.errors import Code
 
 pytestmark = pytest.mark.host
-
-LIVE, CONFIG = 1, 2
-INACTIVE = 2
-SHIFT = 1_000_000
-IDMAP = f"""<idmap><uid start='0' target='{SHIFT}' count='65536'/>
-<gid start='0' target='{SHIFT}' count='65536'/></idmap>"""
 
 NIC = """<interface type='bridge'><mac address='52:54:00:c0:ff:{number:02x}'/>
 <source bridge='br0'/><target dev='hot{number}'/>
 <ip address='10.9.0.{number}' family='ipv4' prefix='24'/></interface>"""
 ROUTE = "<route family='ipv4' address='10.77.0.0' prefix='16' gateway='{}'/></interface>"
-
-
-class ChangeLab(Lab):
-    """Running domains, changed over the wire and looked at from inside."""
-
-    def attach(self, ref: Ref, xml: str, flags: int = LIVE) -> None:
-        self.call("DOMAIN_ATTACH_DEVICE_FLAGS", dom=ref, xml=xml, flags=flags)
-
-    def detach(self, ref: Ref, xml: str, flags: int = LIVE) -> None:
-        self.call("DOMAIN_DETACH_DEVICE_FLAGS", dom=ref, xml=xml, flags=flags)
-
-    def update(self, ref: Ref, xml: str, flags: int = LIVE) -> None:
-        self.call("DOMAIN_UPDATE_DEVICE_FLAGS", dom=ref, xml=xml, flags=flags)
-
-    def xml(self, ref: Ref, flags: int = 0) -> str:
-        text: str = self.call("DOMAIN_GET_XML_DESC", dom=ref, flags=flags)["xml"]
-        return text
-
-    def inside(self, ref: Ref, *argv: str) -> str:
-        """What a program prints in the container's namespaces; its errors too."""
-        pid = str(self.id(ref))
-        found = subprocess.run(
-            ["nsenter", "-t", pid, "-U", "-m", "-n", "-p", "-u", "-S", "0", "-G", "0", *argv]
-            if self.mapped(pid)
-            else ["nsenter", "-t", pid, "-m", "-n", "-p", "-u", *argv],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return found.stdout + found.stderr
-
-    def run(self, ref: Ref, text: str) -> str:
-        """What a shell prints in the container, under its device rules."""
-        found = self.instance.virtlxc("exec", ref[0], "--", "/bin/sh", "-c", text)
-        return found.stdout + found.stderr
-
-    def mapped(self, pid: str) -> bool:
-        return os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user")
-
-    def refused(self, code: int, call: str, *given: object) -> str:
-        with pytest.raises(VirtlxcError) as raised:
-            getattr(self, call)(*given)
-        assert raised.value.code == code, raised.value.message
-        return raised.value.message
-
-    def restart_daemon(self) -> None:
-        """kill -9 and come back."""
-        self.connection.abandon()
-        self.instance.kill_daemon()
-        self.instance.start_daemon()
-        self.connect()
-
-    def files(self, ref: Ref) -> set[str]:
-        return {path.name for path in self.folder(ref).iterdir()}
 
 
 @pytest.fixture(scope="module")

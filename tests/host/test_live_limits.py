@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.harness import Instance, wait_for
+from tests.host.changelab import CONFIG, INACTIVE, LIVE, ChangeLab
 from tests.host.lifelab import Ref
-from tests.host.test_changes import CONFIG, INACTIVE, LIVE, ChangeLab
 from virtlxc.errors import Code
 
 pytestmark = pytest.mark.host

@@ -160,3 +160,21 @@ def test_a_controller_of_an_earlier_version_is_told_only_what_it_knows() -> None
     (fork,) = (step for step in understood(boot, ["amend"]) if step.op == "fork-stage")
     assert "owner" not in fork.args
     assert understood(boot, ["amend", "owner"]) == boot
+
+
+def test_a_hosts_end_that_comes_up_gets_its_addresses_and_routes_again() -> None:
+    card = replace(
+        CARD,
+        type="ethernet",
+        source=None,
+        host_ips=(Ip(address="10.1.0.1", prefix=24),),
+        host_routes=(Route(address="10.2.0.0", prefix=16, gateway="10.1.0.2"),),
+    )
+    down = replace(card, link_state="down")
+    up = change(domain(interfaces=(down,)), domain(interfaces=(card,)))
+    host = [step for step in up.additions if step.side == "controller"]
+    assert [(step.op, step.args.get("existing")) for step in host if step.op != "open-ns"] == [
+        ("link-set", None), ("address", True), ("route", True),
+    ]  # fmt: skip
+    back = change(domain(interfaces=(card,)), domain(interfaces=(down,)))
+    assert [step.op for step in back.additions] == ["link-set"]

@@ -76,7 +76,7 @@ def difference(before: Sequence[Step], after: Sequence[Step], init: tuple[int, i
     for old, new in _pairs(gone, fresh):
         gone.remove(old)
         fresh.remove(new)
-        again.append(_performed_again(new))
+        again += [_performed_again(new), *_host_end_dressed(old, new, after)]
         undo.append(_record(_performed_again(old)))
     for step in (*fresh, *gone):
         _check(step)
@@ -177,12 +177,21 @@ def _dressed(fresh: list[Step], after: Sequence[Step]) -> Iterator[Step]:
         if step.op in ("address", "route") and step.args["link"] not in born:
             continue
         yield step
-        if step.op != "link-up" or step.args["link"] in born:
-            continue
-        for one in after:
-            about = one.op in ("address", "route") and one.side == step.side
-            if about and one.args["link"] == step.args["link"]:
-                yield replace(one, args={**one.args, "existing": True})
+        if step.op == "link-up" and step.args["link"] not in born:
+            yield from _dress(step.args["link"], step.side, after)
+
+
+def _host_end_dressed(old: Step, new: Step, after: Sequence[Step]) -> Iterator[Step]:
+    """The same for the host's end of a card, which its own step brings up."""
+    if new.op == "link-veth" and new.args["up"] and not old.args["up"]:
+        yield from _dress(new.args["host"], new.side, after)
+
+
+def _dress(link: str, side: str, after: Sequence[Step]) -> Iterator[Step]:
+    for one in after:
+        about = one.op in ("address", "route") and one.side == side
+        if about and one.args["link"] == link:
+            yield replace(one, args={**one.args, "existing": True})
 
 
 def _link_away(step: Step) -> Step:

@@ -360,6 +360,20 @@ def _cut(items: tuple[Any, ...], at: int) -> tuple[Any, ...]:
 
 # What of a card can be changed while it is there.
 _CHANGEABLE = ("type", "source", "portgroup", "link_state", "bandwidth", "bridge", "alias")
+# These differ in where the end on the host is: it can be put elsewhere.
+_WITH_AN_END = frozenset({"bridge", "network", "ethernet"})
+
+
+def _fixed(old: Interface, new: Interface) -> list[str]:
+    """What is asked to change and cannot."""
+    if new.type != old.type and not {new.type, old.type} <= _WITH_AN_END:
+        return ["type"]
+    changeable = set(_CHANGEABLE) - ({"source"} if new.type == "direct" else set())
+    return sorted(
+        field
+        for field in Interface.__dataclass_fields__
+        if field not in changeable and getattr(old, field) != getattr(new, field)
+    )
 
 
 def _update_live(core: Core, entry: Entry, at: int, live: Domain) -> None:
@@ -372,17 +386,11 @@ def _update_live(core: Core, entry: Entry, at: int, live: Domain) -> None:
         new = replace(new, target=old.target)
     if new.guest in (None, guest):
         new = replace(new, guest=old.guest)
-    fixed = [
-        field
-        for field in Interface.__dataclass_fields__
-        if field not in _CHANGEABLE and getattr(old, field) != getattr(new, field)
-    ]
-    if new.type != old.type and {new.type, old.type} > {"bridge", "network"}:
-        fixed.append("type")
+    fixed = _fixed(old, new)
     if fixed:
         raise _unsupported(
             f"cannot modify network device {_aliases(view, 'interfaces')[at]} while the container"
-            f" runs: {', '.join(sorted(fixed))}"
+            f" runs: {', '.join(fixed)}"
         )
     live = replace(live, interfaces=_put(live.interfaces, at, new))
     bridges = _put(view.run.bridges, at, _bridge(core, new))
