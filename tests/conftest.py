@@ -51,6 +51,7 @@ NEEDS: dict[str, Need] = {
     "processor": Need(lambda: not IN_MACHINE, "measures a processor, and this one is emulated"),
     "vm": Need(lambda: not IN_MACHINE, "runs outside the virtual machine only"),
     "quota": Need(_has_quotas, "needs a kernel with project quotas (CONFIG_QFMT_V2)"),
+    "usb": Need(lambda: IN_MACHINE, "needs a USB device to pull out, as the virtual machine has"),
     "v2": Need(
         lambda: Path("/sys/fs/cgroup/cgroup.controllers").exists(),
         "needs a host with cgroup v2 only",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness import Instance, wait_for
+from tests.host.blocklab import image, loop
 from tests.host.changelab import CONFIG, INACTIVE, LIVE, ChangeLab
 from tests.host.lifelab import Ref
 from virtlxc.errors import Code
@@ -43,6 +45,9 @@ class LimitLab(ChangeLab):
             self.call("DOMAIN_PIN_EMULATOR", dom=ref, cpumap=cpumap, flags=LIVE)
         else:
             self.call("DOMAIN_PIN_VCPU_FLAGS", dom=ref, vcpu=vcpu, cpumap=cpumap, flags=LIVE)
+
+    def call_memory(self, ref: Ref, kib: int) -> None:
+        self.call("DOMAIN_SET_MEMORY_FLAGS", dom=ref, memory=kib, flags=LIVE)
 
     def call_vcpus(self, ref: Ref, count: int, flags: int) -> None:
         self.call("DOMAIN_SET_VCPUS_FLAGS", dom=ref, nvcpus=count, flags=flags)
@@ -96,6 +101,61 @@ def test_the_whole_is_pinned_and_its_processes_follow(lab: LimitLab, ref: Ref) -
     assert empty == "invalid argument: Empty cpu list for emulator pinning"
 
 
+@pytest.mark.kernel
+def test_memory_swap_and_processor_time(lab: LimitLab, ref: Ref) -> None:
+    """libvirt's numbers are v1's: the total of memory and swap, shares around 1024."""
+    mib = 1024
+    sizes = [("soft_limit", ULLONG, 40 * mib), ("hard_limit", ULLONG, 48 * mib),
+             ("swap_hard_limit", ULLONG, 80 * mib)]  # fmt: skip
+    lab.set("MEMORY", ref, LIVE | CONFIG, *sizes)
+    times = [("cpu_shares", ULLONG, 2048), ("vcpu_period", ULLONG, 50000),
+             ("vcpu_quota", LLONG, 25000)]  # fmt: skip
+    lab.call("DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS", dom=ref, params=times, flags=LIVE | CONFIG)
+    on_v2 = "memory" not in lab.status(ref)["run"]["v1"]
+    wanted = {
+        ("memory/memory.limit_in_bytes", "memory.max"): (48 << 20, 48 << 20),
+        ("memory/memory.soft_limit_in_bytes", "memory.high"): (40 << 20, 40 << 20),
+        ("memory/memory.memsw.limit_in_bytes", "memory.swap.max"): (80 << 20, 32 << 20),
+        ("cpu/cpu.shares", "cpu.weight"): (2048, 174),
+        ("cpu/cpu.cfs_quota_us", "cpu.max"): (25000, "25000 50000"),
+    }
+
+    def held() -> dict[tuple[str, str], str]:
+        return {files: lab.cgroup(ref, *files).strip() for files in wanted}
+
+    expected = {files: str(values[on_v2]) for files, values in wanted.items()}
+    assert held() == expected
+    lab.restart_daemon()
+    assert lab.get("MEMORY", ref) == {name: value for name, _, value in sizes}
+    assert "<swap_hard_limit unit='KiB'>81920</swap_hard_limit>" in lab.xml(ref, INACTIVE)
+    assert "<shares>2048</shares>" in lab.xml(ref)
+    lab.reboot(ref)
+    assert held() == expected
+    # Both are raised, and lowered: on v1 the total may at no moment be below the memory.
+    for size in (100, 30):
+        raised = [("hard_limit", ULLONG, size * mib), ("swap_hard_limit", ULLONG, size * mib)]
+        lab.set("MEMORY", ref, LIVE, *raised)
+        total = held()["memory/memory.memsw.limit_in_bytes", "memory.swap.max"]
+        assert int(total) == (0 if on_v2 else size << 20)
+    assert lab.get("MEMORY", ref, CONFIG)["hard_limit"] == 48 * mib
+    message = lab.refused(Code.INVALID_ARG, "call_memory", ref, 56 * mib)
+    assert message == (
+        "invalid argument: 57344 KiB are more than memory and swap may have together, 30720 KiB"
+        " (raise it: virtlxc memtune --swap-hard-limit)"
+    )
+    # On v2 what is left for swap follows from the total, whichever of the two changes.
+    lab.set("MEMORY", ref, LIVE, sizes[2])
+    limit = ("hard_limit", ULLONG, 60 * mib)
+    for change in (partial(lab.call_memory, ref, 56 * mib),
+                   partial(lab.set, "MEMORY", ref, LIVE, limit)):  # fmt: skip
+        change()
+        memory = int(held()["memory/memory.limit_in_bytes", "memory.max"])
+        total = int(held()["memory/memory.memsw.limit_in_bytes", "memory.swap.max"])
+        assert total + memory * on_v2 == 80 << 20
+    assert memory == 60 << 20
+
+
+@pytest.mark.kernel
 def test_nodes_of_memory(lab: LimitLab, ref: Ref) -> None:
     lab.set("NUMA", ref, LIVE | CONFIG, ("numa_nodeset", STRING, "0"))
     assert lab.cgroup(ref, "cpuset/cpuset.mems", "cpuset.mems").strip() == "0"
@@ -177,7 +237,8 @@ def test_the_traffic_of_an_interface(lab: LimitLab, ref: Ref) -> None:
     assert "bpf" in lab.instance.run("tc", "filter", "show", "dev", "lim0", "ingress").ok()
 
 
-def test_processes_and_limits_of_single_disks(lab: LimitLab, ref: Ref) -> None:
+@pytest.mark.kernel
+def test_the_number_of_processes(lab: LimitLab, ref: Ref) -> None:
     lab.instance.virtlxc("limits", "tuned", "--pids", "77", "--live", "--config").ok()
     assert lab.cgroup(ref, "pids/pids.max", "pids.max").strip() == "77"
     assert "<virtlxc:pids limit='77'/>" in lab.xml(ref)
@@ -190,17 +251,64 @@ def test_processes_and_limits_of_single_disks(lab: LimitLab, ref: Ref) -> None:
     assert "Numeric value 'x' for <pids> option is malformed or out of range" in wrong.stderr
 
 
-def test_limits_of_a_single_disk(lab: LimitLab, ref: Ref) -> None:
-    disk = next(path for path in ("/dev/vda", "/dev/sda", "/dev/loop0") if os.path.exists(path))
+@pytest.fixture
+def disk(lab: LimitLab) -> Iterator[Path]:
+    """A disk of the host that is shared by weight."""
+    file = image(lab.instance.root / "disk")
+    with loop(file) as device:
+        scheduler = Path(f"/sys/block/{device.name}/queue/scheduler")
+        before = scheduler.read_text().partition("[")[2].partition("]")[0]
+        scheduler.write_text("bfq")
+        yield device
+        scheduler.write_text(before)
+
+
+@pytest.mark.kernel
+def test_limits_and_weight_of_a_single_disk(lab: LimitLab, ref: Ref, disk: Path) -> None:
     number = os.stat(disk).st_rdev
     numbers = f"{os.major(number)}:{os.minor(number)}"
-    lab.set("BLKIO", ref, LIVE, ("device_read_bytes_sec", STRING, f"{disk},1048576"))
-    held = lab.cgroup(ref, "blkio/blkio.throttle.read_bps_device", "io.max")
-    assert numbers in held
-    assert "1048576" in held
+
+    def given(field: str) -> dict[str, str]:
+        """By device, what the kernel holds to."""
+        files = {"weight": ("blkio/blkio.bfq.weight_device", "io.bfq.weight"),
+                 "read_bytes": ("blkio/blkio.throttle.read_bps_device", "io.max")}  # fmt: skip
+        rows = [row.split(maxsplit=1) for row in lab.cgroup(ref, *files[field]).splitlines()]
+        return {row[0]: row[1] for row in rows}
+
+    both = (("device_read_bytes_sec", STRING, f"{disk},1048576"),
+            ("device_weight", STRING, f"{disk},300"))  # fmt: skip
+    lab.set("BLKIO", ref, LIVE | CONFIG, *both)
+    assert given("weight")[numbers] == "300"
+    assert "1048576" in given("read_bytes")[numbers]
+    assert f"<path>{disk}</path>" in lab.xml(ref, INACTIVE)
+    assert "<weight>300</weight>" in lab.xml(ref)
+    lab.restart_daemon()
+    assert lab.get("BLKIO", ref)["device_weight"] == f"{disk},300"
     assert lab.get("BLKIO", ref)["device_read_bytes_sec"] == f"{disk},1048576"
-    lab.set("BLKIO", ref, LIVE, ("device_read_bytes_sec", STRING, f"{disk},0"))
-    assert "1048576" not in lab.cgroup(ref, "blkio/blkio.throttle.read_bps_device", "io.max")
+    lab.set("BLKIO", ref, LIVE, *((name, kind, f"{disk},0") for name, kind, _ in both))
+    assert numbers not in given("weight")
+    assert "1048576" not in given("read_bytes").get(numbers, "")
     wrong = ("device_read_bytes_sec", STRING, "/etc/passwd,5")
     message = lab.refused(Code.INVALID_ARG, "set", "BLKIO", ref, LIVE, wrong)
     assert message == "invalid argument: '/etc/passwd' is no block device of the host"
+    # The definition has them still: at the next start they hold.
+    lab.destroy(ref)
+    lab.start(ref)
+    assert given("weight")[numbers] == "300"
+    assert "1048576" in given("read_bytes")[numbers]
+    Path(f"/sys/block/{disk.name}/queue/scheduler").write_text("none")
+    message = lab.refused(Code.CONFIG_UNSUPPORTED, "set", "BLKIO", ref, LIVE, both[1])
+    assert message == (
+        f"unsupported configuration: nothing shares '{disk}' by weight: its scheduler is not BFQ,"
+        f" and io.cost is off (echo bfq > /sys/dev/block/{numbers}/queue/scheduler)"
+    )
+
+
+@pytest.mark.kernel
+def test_the_weight_of_all_block_traffic(lab: LimitLab, ref: Ref) -> None:
+    lab.set("BLKIO", ref, LIVE | CONFIG, ("weight", UINT, 250))
+    held = lab.cgroup(ref, "blkio/blkio.bfq.weight", "io.weight").split()
+    assert held[-1] == "250"
+    assert "<weight>250</weight>" in lab.xml(ref, INACTIVE)
+    lab.restart_daemon()
+    assert lab.get("BLKIO", ref)["weight"] == 250

@@ -62,7 +62,7 @@ _HOST = HostFacts(
         layout="v2",
         mount="/sys/fs/cgroup",
         controllers=("cpu", "cpuset", "io", "memory", "pids"),
-        io_weight_file="io.weight",
+        io_weight_files=("io.weight", "io.bfq.weight"),
         swap=True,
     ),
     cpu=CpuFacts(online="0-3", count=4, cores=4),
@@ -285,7 +285,7 @@ DEVICE_FACTS = replace(
     sources=(
         *START.sources,
         Source(path="/dev/sdb", kind="block", device=(8, 16)),
-        Source(path="/dev/sdc", kind="block", device=(8, 32), holds="xfs"),
+        Source(path="/dev/sdc", kind="block", device=(8, 32), holds="xfs", weigher="bfq"),
         Source(path="/dev/net/tun", kind="char", device=(10, 200)),
         Source(path="/dev/bus/usb/001/004", kind="char", device=(189, 3)),
         Source(path="/srv/data.img", kind="file"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from tests.unit.plan_scenes import HOSTS
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.cgroup.limits import (
     UNLIMITED_KIB,
+    IoDevice,
     Limits,
     Write,
     live_order,
@@ -36,8 +39,8 @@ EVERYTHING = Limits(
 )
 
 
-def _rows(limits: Limits, bound: dict[str, int], weight: str = "") -> list[str]:
-    found = writes(limits, bound, io_weight_file=weight)
+def _rows(limits: Limits, bound: dict[str, int], *weights: str) -> list[str]:
+    found = writes(limits, bound, io_weight_files=weights)
     return [f"{row.controller} {row.file} {row.value}" for row in found]
 
 
@@ -138,3 +141,20 @@ def test_order_on_a_running_group() -> None:
     unlimited = _pair("200", "-1")
     assert live_order(unlimited, lambda row: 300) == (unlimited[1], unlimited[0])
     assert live_order((memory,), lambda row: 1) == (memory,)
+
+
+def test_the_weight_of_a_device() -> None:
+    """In the file of what shares it; 0 lifts it, which all of them call the default."""
+    device = IoDevice(device=(8, 0), weight=300)
+    assert _rows(Limits(io_devices=(device,)), V1) == ["blkio blkio.bfq.weight_device 8:0 300"]
+    assert _rows(Limits(io_devices=(device,)), V2) == ["io io.bfq.weight 8:0 300"]
+    cost = replace(device, weigher="iocost")
+    assert _rows(Limits(io_devices=(cost,)), V2) == ["io io.weight 8:0 300"]
+    lifted = replace(device, weight=0)
+    assert _rows(Limits(io_devices=(lifted,)), V1) == ["blkio blkio.bfq.weight_device 8:0 default"]
+    assert _rows(Limits(io_devices=(lifted,)), V2) == ["io io.bfq.weight 8:0 default"]
+
+
+def test_a_weight_counts_whatever_shares_a_disk() -> None:
+    rows = _rows(Limits(io_weight=200), V2, "io.weight", "io.bfq.weight")
+    assert rows == ["io io.weight 200", "io io.bfq.weight 200"]

@@ -396,7 +396,7 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
     ),
     (
         domain(blkiotune=BlkioTune(weight=200)),
-        replace(V2, cgroup=replace(V2_CGROUP, io_weight_file="")),
+        replace(V2, cgroup=replace(V2_CGROUP, io_weight_files=())),
         START,
         {},
         "set limits: this kernel cannot weigh block I/O (<blkiotune><weight>; it needs the BFQ "

@@ -25,6 +25,8 @@ if [ ! -e "$checkout" ]; then
 fi
 mkdir -p /run/virtlxc-vm
 ip link set lo up
+# The machine's mouse: a USB device to give away.
+modprobe xhci_pci
 cd "$checkout" || exit 1
 export HOME=/root LC_ALL=C
 # Emulated, each plugin costs seconds to import: only those that host tests use.

@@ -140,6 +140,7 @@ def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
         *("-fsdev", f"local,id=cached,path={scratch}/root,security_model=none,multidevs=remap"),
         *("-device", "virtio-9p-pci,fsdev=cached,mount_tag=cached"),
     ]
+    plugged = ["-device", "qemu-xhci", "-device", "usb-mouse"]
     return [
         # Whatever ends this process ends the machine: it is the tree of a process namespace.
         *("setpriv", "--pdeathsig", "KILL"),
@@ -148,7 +149,7 @@ def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
         *(sys.executable, "-c", "from virtme.commands.run import main; raise SystemExit(main())"),
         *(word for pair in machine.items() for word in pair),
         *(*switches, *options, "--show-boot-console"),
-        *("--qemu-opts", *firmware, *share, "-cpu", PROCESSOR),
+        *("--qemu-opts", *firmware, *share, *plugged, "-cpu", PROCESSOR),
     ]
 
 

@@ -40,6 +40,21 @@ def size_of(numbers: tuple[int, int], sysfs: str = SYSFS) -> int:
     return int(Path(sysfs, "dev/block", f"{numbers[0]}:{numbers[1]}", "size").read_text()) * 512
 
 
+def weigher(numbers: tuple[int, int], sysfs: str = SYSFS) -> str:
+    """What shares a disk by the weight of groups: 'bfq', 'iocost', or '' when nothing does."""
+    name = f"{numbers[0]}:{numbers[1]}"
+    try:
+        if "[bfq]" in Path(sysfs, "dev/block", name, "queue/scheduler").read_text():
+            return "bfq"
+    except OSError:
+        return ""
+    try:
+        rows = Path(sysfs, "fs/cgroup/io.cost.qos").read_text().splitlines()
+    except OSError:
+        return ""
+    return "iocost" if any(row.startswith(f"{name} enable=1") for row in rows) else ""
+
+
 def loop_of(path: str, sysfs: str = SYSFS) -> str:
     """A loop device that the image at ``path`` can be written through; '' if there is none."""
     real = os.path.realpath(path)

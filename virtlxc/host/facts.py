@@ -22,7 +22,7 @@ class CgroupFacts:
 
     ``mount`` is where cgroup2 is mounted ('' for nowhere), ``controllers`` what it offers there;
     ``v1`` maps controllers bound to v1, and ``name=systemd``, to their mount points.
-    ``io_weight_file`` is the file for the weight of block I/O, '' when the kernel has none;
+    ``io_weight_files`` are those for the weight of block I/O: each is for what weighs another way;
     ``swap`` says that swap is accounted; ``kill``, ``freeze`` and ``device_program`` that cgroup2
     can do these things here. ``delegated``: what is mounted is a part that a container got, whose
     top may hold processes or hand controllers down, but not both. ``hidden`` is where it is mounted
@@ -33,7 +33,7 @@ class CgroupFacts:
     mount: str
     controllers: tuple[str, ...] = ()
     v1: Mapping[str, str] = field(default_factory=dict)
-    io_weight_file: str = ""
+    io_weight_files: tuple[str, ...] = ()
     swap: bool = False
     kill: bool = True
     freeze: bool = True
@@ -165,6 +165,7 @@ class Source:
     that an image is written through. ``upon`` says what cannot be trusted about the images that an
     image builds upon. ``quota``: the file system keeps quotas of projects. ``idmapped``: whether it
     takes idmapped mounts, None where its type tells.
+    ``weigher`` is what shares a disk by weight: 'bfq' or 'iocost', '' when nothing does.
     """
 
     path: str
@@ -179,6 +180,7 @@ class Source:
     upon: str = ""
     quota: bool = False
     idmapped: bool | None = None
+    weigher: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

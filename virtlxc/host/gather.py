@@ -116,26 +116,41 @@ def loops() -> dict[str, tuple[int, int]]:
 def _sources(domain: Domain, around: Surroundings) -> Iterator[Source]:
     translated = domain.idmap is not None and around.contained
     bound = {fs.source for fs in domain.filesystems if fs.type == "mount" and translated}
-    plain = [fs.source for fs in domain.filesystems if fs.type == "mount"]
-    plain += [device.path for device in domain.blkiotune.devices]
-    plain += [dev.source for dev in domain.hostdevs if dev.type in ("storage", "misc")]
-    plain += [path for paths in _usb(domain).values() for path in paths]
-    plain += [
-        extra.overlay for extra in domain.container.filesystems if extra.overlay not in (None, RAM)
-    ]
-    if domain.clock.offset == "localtime":
-        plain += [_TIMERS[timer.name] for timer in domain.clock.timers if timer.name in _TIMERS]
-    images = [disk.source for disk in domain.disks]
-    images += [fs.source for fs in domain.filesystems if fs.type in ("block", "file")]
+    images = _images(domain)
+    plain = _paths(domain, _usb(domain))
     limited = {fs.source for fs in domain.filesystems if fs.space_hard_limit_bytes}
     limited |= {fs.source for fs in domain.filesystems if fs.space_soft_limit_bytes}
-    for path in dict.fromkeys(path for path in plain if path and path not in images):
+    for path in dict.fromkeys(path for path in plain if path not in images):
         source = look(path)
         if path in bound and source.kind != "missing":
             source = replace(source, idmapped=idmapped.takes(path))
         yield replace(source, quota=_keeps_quotas(path)) if path in limited else source
-    for path in dict.fromkeys(path for path in images if path):
+    for path in dict.fromkeys(images):
         yield look_into(path)
+
+
+def names(domain: Domain, usb: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    """The paths of the host that the domain names; ``usb`` has the nodes of its USB devices."""
+    return frozenset((*_paths(domain, usb), *_images(domain)))
+
+
+def _paths(domain: Domain, usb: Mapping[str, tuple[str, ...]]) -> list[str]:
+    paths = [fs.source for fs in domain.filesystems if fs.type == "mount"]
+    paths += [device.path for device in domain.blkiotune.devices]
+    paths += [dev.source for dev in domain.hostdevs if dev.type in ("storage", "misc")]
+    for dev in domain.hostdevs:
+        paths += usb.get(dev.usb_name, ()) if dev.type == "usb" else ()
+    paths += [extra.overlay for extra in domain.container.filesystems if extra.overlay != RAM]
+    if domain.clock.offset == "localtime":
+        paths += [_TIMERS[timer.name] for timer in domain.clock.timers if timer.name in _TIMERS]
+    return [path for path in paths if path]
+
+
+def _images(domain: Domain) -> list[str]:
+    """Those with something in them."""
+    paths = [disk.source for disk in domain.disks]
+    paths += [fs.source for fs in domain.filesystems if fs.type in ("block", "file")]
+    return [path for path in paths if path]
 
 
 def look_into(path: str) -> Source:
@@ -203,6 +218,7 @@ def look(path: str) -> Source:
         fstype=_fstype(path, found.st_dev),
         device=device,
         whole=blockdevices.whole_disk(device) if kind == "block" else "",
+        weigher=blockdevices.weigher(device) if kind == "block" else "",
     )
 
 

@@ -29,7 +29,7 @@ PROGRAMS = ("dnsmasq", "nft", "busybox", "mmdebstrap", "lxcfs", programs.STORAGE
 _REFUSED_ALL = bytes.fromhex("b7000000000000009500000000000000")  # r0 = 0; exit
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO, linux/proc_ns.h
 _WEIGHT_FILES_V2 = ("io.weight", "io.bfq.weight")
-_WEIGHT_FILES_V1 = ("blkio.weight", "blkio.bfq.weight")
+_WEIGHT_FILES_V1 = ("blkio.bfq.weight",)
 
 
 def probe_passive(source: str = "passive") -> HostFacts:
@@ -185,7 +185,9 @@ def _cgroups() -> CgroupFacts:
 
 def _try_cgroups(facts: CgroupFacts) -> CgroupFacts:
     if "blkio" in facts.v1:
-        facts = replace(facts, io_weight_file=_first(facts.v1["blkio"], _WEIGHT_FILES_V1))
+        # The root of a hierarchy has no weight, whatever its groups have.
+        with contextlib.suppress(OSError), _group(facts.v1["blkio"], ()) as path:
+            facts = replace(facts, io_weight_files=_present(path, _WEIGHT_FILES_V1))
     if "memory" in facts.v1:
         total = f"{facts.v1['memory']}/memory.memsw.limit_in_bytes"
         facts = replace(facts, swap=os.path.exists(total))
@@ -201,12 +203,12 @@ def _try_cgroups(facts: CgroupFacts) -> CgroupFacts:
         if "memory" in facts.controllers:
             facts = replace(facts, swap=os.path.exists(f"{path}/memory.swap.max"))
         if "io" in facts.controllers:
-            facts = replace(facts, io_weight_file=_first(path, _WEIGHT_FILES_V2))
+            facts = replace(facts, io_weight_files=_present(path, _WEIGHT_FILES_V2))
     return facts
 
 
-def _first(folder: str, names: tuple[str, ...]) -> str:
-    return next((name for name in names if os.path.exists(f"{folder}/{name}")), "")
+def _present(folder: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if os.path.exists(f"{folder}/{name}"))
 
 
 @contextlib.contextmanager

@@ -148,8 +148,8 @@ def _controllers(host: HostFacts) -> Iterator[Row]:
     else:
         mend = "boot with swapaccount=1"
         yield Row("swap accounting", WARN, "off, for <swap_hard_limit>", mend)
-    if host.cgroup.io_weight_file:
-        yield Row("block I/O weight", PASS, host.cgroup.io_weight_file)
+    if host.cgroup.io_weight_files:
+        yield Row("block I/O weight", PASS, " and ".join(host.cgroup.io_weight_files))
     else:
         mend = "boot a kernel with BFQ or io.cost"
         yield Row("block I/O weight", WARN, "not there, for <blkiotune>", mend)

@@ -56,9 +56,11 @@ def limits_of(scene: Scene) -> Limits:
 def _io_devices(scene: Scene) -> Iterator[IoDevice]:
     """Limits of single devices: by path in <blkiotune>, or beside a disk in its <iotune>."""
     for device in scene.domain.blkiotune.devices:
+        source = scene.start.source(device.path)
         yield IoDevice(
-            device=scene.start.source(device.path).device,
+            device=source.device,
             weight=device.weight,
+            weigher=source.weigher,
             read_bytes=device.read_bytes_sec,
             write_bytes=device.write_bytes_sec,
             read_iops=device.read_iops_sec,
@@ -110,7 +112,7 @@ def limit_writes(scene: Scene) -> tuple[Write, ...]:
             "boot with swapaccount=1, or take the element out",
         )
     try:
-        return writes(limits, facts.version_of(), io_weight_file=facts.io_weight_file)
+        return writes(limits, facts.version_of(), io_weight_files=facts.io_weight_files)
     except VirtlxcError as error:
         missed = [field for fields in unkept(limits, facts.version_of()) for field in fields]
         names = " ".join(f"--ignore {_ignored_by(field)[0]}" for field in missed)

@@ -141,7 +141,7 @@ def _lifted(step: Step) -> Step:
     """No limit where the step sets one for a block device."""
     words = [word for word in str(step.args["value"]).split() if ":" in word]
     given = [word.partition("=")[0] for word in str(step.args["value"]).split() if "=" in word]
-    none = "default" if str(step.args["file"]).startswith("io.") else "0"
+    none = "default" if "weight" in str(step.args["file"]) else "0"
     words += [f"{name}=max" for name in given] or [none]
     return replace(step, args={**step.args, "value": " ".join(words)})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from virtlxc.host import packages
+from virtlxc.host.cgroup.limits import unweighed
 from virtlxc.host.facts import Source
 from virtlxc.host.superblocks import DISK_IMAGES, NOT_MOUNTABLE
 from virtlxc.model import Disk, Hostdev, Interface
@@ -217,8 +218,11 @@ def device_limits(scene: Scene) -> None:
     """Limits of traffic hold for whole disks: the kernel refuses partitions."""
     for device in scene.domain.blkiotune.devices:
         step = f"limit the traffic with {device.path}"
-        is_device(scene, step, scene.start.source(device.path), "block")
+        source = scene.start.source(device.path)
+        is_device(scene, step, source, "block")
         _is_whole(scene, device.path)
+        if device.weight is not None and not source.weigher:
+            raise scene.refuse(step, *unweighed(source.path, source.device))
     for disk in scene.domain.disks:
         if disk.type == "block" and disk.iotune is not None:
             _is_whole(scene, disk.source or "")

@@ -32,6 +32,7 @@ from virtlxc.driver.domain.store import read_json
 from virtlxc.driver.life import controllers, steps
 from virtlxc.driver.processes import alive, open_pidfd
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host import gather
 from virtlxc.host.facts import Network, Nic, StartFacts
 from virtlxc.plan import checks, network, start
 from virtlxc.plan.changes import AtStartOnly, Change, boot_half, difference, understood
@@ -62,7 +63,16 @@ def change(core: Core, entry: Entry, target: View, check: model.Domain | None) -
         todo = _difference(core, view, target, facts)
         number = view.run.changes + 1
         undo = (*_without(view.run.undo, todo.taken), *todo.lasting)
-        new = replace(target, run=replace(target.run, changes=number, undo=undo))
+        seen = gather.names(target.live, facts.usb)
+        run = replace(
+            target.run,
+            changes=number,
+            undo=undo,
+            sources=tuple(source for source in facts.sources if source.path in seen),
+            usb={dev.usb_name: facts.usb[dev.usb_name] for dev in target.live.hostdevs
+                 if dev.usb_name in facts.usb},
+        )  # fmt: skip
+        new = replace(target, run=run)
         with _journalled(core, new, todo) as lock:
             _perform(core, view, todo, lock)
             live.save(core, new)
@@ -97,8 +107,10 @@ def named(view: View) -> model.Domain:
 def _facts(core: Core, view: View, target: View, *, start_networks: bool) -> StartFacts:
     """What is there now, for the domain as it is and as it shall be.
 
-    A network that was taken away is still what its cards are on.
+    What it has been given is what it was then: a network that was taken away is still what its
+    cards are on, and a device that the host has lost has still the number of its node.
     """
+    assert view.run is not None
     assert target.run is not None and target.live is not None
     facts = core.host.start_facts(_both(named(view), named(target)), start_networks=start_networks)
     used = {
@@ -106,8 +118,12 @@ def _facts(core: Core, view: View, target: View, *, start_networks: bool) -> Sta
         for card, bridge in zip(target.live.interfaces, target.run.bridges, strict=False)
         if card.type == "network" and card.source and bridge
     }
+    held = {source.path: source for source in view.run.sources}
+    sources = {source.path: source for source in facts.sources} | held
     return replace(
         facts,
+        sources=tuple(sources.values()),
+        usb={**facts.usb, **view.run.usb},
         networks={**used, **facts.networks},
         nics={**_lent(core, target), **facts.nics},
     )

@@ -20,6 +20,7 @@ from virtlxc.driver.events import Tunable
 from virtlxc.driver.figures import stats
 from virtlxc.driver.life import groups
 from virtlxc.driver.ref import Param, Ref
+from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host.cgroup import limits
 from virtlxc.host.cgroup.limits import IoDevice, Limits
 from virtlxc.host.gather import look
@@ -50,10 +51,16 @@ def set_memory(core: Core, ref: Ref, kib: int, flags: int) -> None:
                 return replace(domain, memory=kib, current_memory=kept)
             if kib > domain.memory:
                 raise refusals.bad_argument("Cannot set memory higher than max memory")
+            total = domain.memtune.swap_hard_limit
+            if total is not None and kib > total:
+                raise refusals.bad_argument(
+                    f"{kib} KiB are more than memory and swap may have together, {total} KiB"
+                    " (raise it: virtlxc memtune --swap-hard-limit)"
+                )
             return replace(domain, current_memory=None if kib == domain.memory else kib)
 
         def act(view: View, changed: model.Domain) -> None:
-            write(core, view, Limits(memory=kib))
+            write(core, view, Limits(memory=kib, swap=changed.memtune.swap_hard_limit))
 
         impact.apply(core, entry, flags, change, act)
 
@@ -97,9 +104,11 @@ def set_memory_parameters(core: Core, ref: Ref, params: Sequence[Param], flags: 
     def act(view: View, changed: model.Domain) -> None:
         fields = {"hard_limit": "memory", "soft_limit": "memory_soft", "swap_hard_limit": "swap"}
         chosen: dict[str, Any] = {fields[name]: value for name, value in wanted.items()}
-        if "swap" in chosen and "memory" not in chosen:
-            # cgroup v2 limits swap alone: the total needs the memory's share beside it.
-            chosen["memory"] = changed.memtune.hard_limit or changed.memory
+        # cgroup v2 limits swap alone: it follows from the total and the memory's share.
+        if "swap" in chosen:
+            chosen.setdefault("memory", changed.memtune.hard_limit or changed.memory)
+        elif "memory" in chosen and changed.memtune.swap_hard_limit is not None:
+            chosen["swap"] = changed.memtune.swap_hard_limit
         write(core, view, Limits(**chosen))
 
     _apply(core, ref, flags, change, act)
@@ -215,8 +224,15 @@ def _io_devices(parsed: Sequence[tuple[str, list[tuple[str, int]]]]) -> Iterator
             source = look(path)
             if source.kind != "block":
                 raise refusals.bad_argument(f"'{path}' is no block device of the host")
+            if field == "weight" and not source.weigher:
+                if not value:
+                    continue
+                cause, mend = limits.unweighed(path, source.device)
+                raise VirtlxcError(
+                    f"unsupported configuration: {cause} ({mend})", Code.CONFIG_UNSUPPORTED
+                )
             limit: dict[str, Any] = {_IO_FIELDS[field]: value}
-            yield IoDevice(device=source.device, **limit)
+            yield IoDevice(device=source.device, weigher=source.weigher, **limit)
 
 
 def _pairs(text: str) -> list[tuple[str, int]]:
@@ -249,7 +265,7 @@ def write(core: Core, view: View, wanted: Limits) -> None:
     assert view.run is not None
     facts = core.host.facts.cgroup
     bound = facts.version_of()
-    rows = limits.writes(wanted, bound, io_weight_file=facts.io_weight_file)
+    rows = limits.writes(wanted, bound, io_weight_files=facts.io_weight_files)
 
     def group_of(row: limits.Write) -> Group:
         assert view.run is not None

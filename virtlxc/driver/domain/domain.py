@@ -14,6 +14,7 @@ from typing import Any
 from virtlxc.driver.constants import Reason, State
 from virtlxc.driver.jobs import Job
 from virtlxc.driver.ref import Ref, make_ref
+from virtlxc.host.facts import Source, StartFacts
 from virtlxc.model import Aliases, Domain
 from virtlxc.plan.steps import Group, Plan
 
@@ -35,6 +36,8 @@ class Run:
     ``bridges`` those of the virtual networks they are on (None for other interfaces);
     ``ptys`` the host's names of the consoles; ``aliases`` the names of its devices; ``fds`` counts
     the descriptors that init inherited; ``changes`` how often devices were changed since the start;
+    ``sources`` and ``usb`` are what lay at the host's paths that its devices name, and which nodes
+    USB devices had, when they were given to it: the host may lose or renumber them;
     ``undo`` takes back the daemon's own steps, and those of such changes.
     """
 
@@ -52,6 +55,8 @@ class Run:
     aliases: Aliases = field(default_factory=Aliases)
     fds: int = 0
     changes: int = 0
+    sources: tuple[Source, ...] = ()
+    usb: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     autodestroy: bool = False
     undo: tuple[dict[str, Any], ...] = ()
 
@@ -119,6 +124,7 @@ class PlanMemo:
 
     given: tuple[Any, ...] = ()
     plan: Plan | None = None
+    facts: StartFacts | None = None
 
 
 class Entry:

@@ -126,6 +126,8 @@ def _attempt(
     with _unwound(core, plan):
         started = _perform(core, domain, plan, wish, ticket)
         run = _run_of(core, domain, plan, started, wish)
+        assert entry.memo.facts is not None
+        run = replace(run, sources=entry.memo.facts.sources, usb=entry.memo.facts.usb)
         view = replace(
             entry.view,
             live=domain,
@@ -212,7 +214,7 @@ def make_plan(
     if memo is None:
         return plan_start(*given)
     if memo.plan is None or memo.given != given:
-        memo.plan, memo.given = plan_start(*given), given
+        memo.plan, memo.given, memo.facts = plan_start(*given), given, facts
     return memo.plan
 
 

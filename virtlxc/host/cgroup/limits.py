@@ -31,12 +31,13 @@ class IoDevice:
     """Limits of the traffic with one block device, a second each; 0 lifts a limit.
 
     ``device`` are its numbers; ``key`` names an open device that has them, when they are not known
-    yet.
+    yet. ``weigher`` is what shares the device by weight: 'bfq' or 'iocost'.
     """
 
     device: tuple[int, int] = (0, 0)
     key: str = ""
     weight: int | None = None
+    weigher: str = "bfq"
     read_bytes: int | None = None
     write_bytes: int | None = None
     read_iops: int | None = None
@@ -122,12 +123,13 @@ def shares_from_weight(weight: int) -> int:
 
 
 def writes(
-    limits: Limits, version_of: Mapping[str, int], *, io_weight_file: str = ""
+    limits: Limits, version_of: Mapping[str, int], *, io_weight_files: tuple[str, ...] = ()
 ) -> tuple[Write, ...]:
     """What a fresh group is told, in an order that it accepts.
 
     ``version_of`` says for each controller that is there whether it is bound to v1 or v2;
-    ``io_weight_file`` is the file this kernel has for the weight of block I/O, '' for none.
+    ``io_weight_files`` are those that this kernel has for the weight of block I/O: which of them
+    counts is decided disk by disk.
 
     Raises VirtlxcError CONFIG_UNSUPPORTED for a limit that the host cannot keep.
     """
@@ -145,10 +147,10 @@ def writes(
                 Code.CONFIG_UNSUPPORTED,
                 From.CGROUP,
             )
-        for file, value in rows[version_of[name] - 1](limits, io_weight_file):
+        for file, value in rows[version_of[name] - 1](limits, io_weight_files):
             found.append(Write(controller=name, file=file, value=value))
         if controller == "io":
-            found += _of_devices(limits, name, version_of[name], io_weight_file)
+            found += _of_devices(limits, name, version_of[name])
     return tuple(found)
 
 
@@ -189,10 +191,10 @@ def _v1_bytes(kib: int) -> str:
     return "-1" if kib >= UNLIMITED_KIB else str(kib * 1024)
 
 
-Rows = Callable[[Limits, str], list[tuple[str, str]]]
+Rows = Callable[[Limits, tuple[str, ...]], list[tuple[str, str]]]
 
 
-def _memory_v1(limits: Limits, _: str) -> list[tuple[str, str]]:
+def _memory_v1(limits: Limits, _: tuple[str, ...]) -> list[tuple[str, str]]:
     rows = []
     if limits.memory is not None:
         rows.append(("memory.limit_in_bytes", _v1_bytes(limits.memory)))
@@ -210,7 +212,7 @@ def _memory_v1(limits: Limits, _: str) -> list[tuple[str, str]]:
     return rows
 
 
-def _memory_v2(limits: Limits, _: str) -> list[tuple[str, str]]:
+def _memory_v2(limits: Limits, _: tuple[str, ...]) -> list[tuple[str, str]]:
     rows = []
     for kib, file in (
         (limits.memory_min, "memory.min"),
@@ -232,7 +234,7 @@ def swap_only(total_kib: int, memory_kib: int | None) -> str:
     return bytes_of(max(total_kib - memory_kib, 0))
 
 
-def _cpu_v1(limits: Limits, _: str) -> list[tuple[str, str]]:
+def _cpu_v1(limits: Limits, _: tuple[str, ...]) -> list[tuple[str, str]]:
     rows = []
     if limits.shares is not None:
         rows.append(("cpu.shares", str(limits.shares)))
@@ -243,7 +245,7 @@ def _cpu_v1(limits: Limits, _: str) -> list[tuple[str, str]]:
     return rows
 
 
-def _cpu_v2(limits: Limits, _: str) -> list[tuple[str, str]]:
+def _cpu_v2(limits: Limits, _: tuple[str, ...]) -> list[tuple[str, str]]:
     rows = []
     if limits.shares is not None:
         rows.append(("cpu.weight", str(weight_from_shares(limits.shares))))
@@ -258,7 +260,7 @@ def cpu_max(quota_us: int | None, period_us: int | None) -> str:
     return f"{quota} {period_us or DEFAULT_PERIOD_US}"
 
 
-def _cpuset(limits: Limits, _: str) -> list[tuple[str, str]]:
+def _cpuset(limits: Limits, _: tuple[str, ...]) -> list[tuple[str, str]]:
     rows = []
     if limits.cpus is not None:
         rows.append(("cpuset.cpus", limits.cpus))
@@ -267,38 +269,49 @@ def _cpuset(limits: Limits, _: str) -> list[tuple[str, str]]:
     return rows
 
 
-def _pids(limits: Limits, _: str) -> list[tuple[str, str]]:
+def _pids(limits: Limits, _: tuple[str, ...]) -> list[tuple[str, str]]:
     return [("pids.max", "max" if limits.pids == NO_LIMIT else str(limits.pids))]
 
 
-def _io(limits: Limits, weight_file: str) -> list[tuple[str, str]]:
+def _io(limits: Limits, weight_files: tuple[str, ...]) -> list[tuple[str, str]]:
     if limits.io_weight is None:
         return []
-    _can_weigh(weight_file)
-    return [(weight_file, str(limits.io_weight))]
-
-
-def _can_weigh(weight_file: str) -> None:
-    if not weight_file:
+    if not weight_files:
         raise VirtlxcError(
             "this kernel cannot weigh block I/O (<blkiotune><weight>; it needs the BFQ scheduler "
             "or io.cost)",
             Code.CONFIG_UNSUPPORTED,
             From.CGROUP,
         )
+    return [(file, str(limits.io_weight)) for file in weight_files]
 
 
-def _of_devices(limits: Limits, controller: str, version: int, weight_file: str) -> Iterator[Write]:
+def _of_devices(limits: Limits, controller: str, version: int) -> Iterator[Write]:
     for item in limits.io_devices or ():
-        for file, value in _of_device(item, version, weight_file):
+        for file, value in _of_device(item, version):
             numbers = "" if item.key else f"{item.device[0]}:{item.device[1]} "
             yield Write(controller=controller, file=file, value=numbers + value, key=item.key)
 
 
-def _of_device(item: IoDevice, version: int, weight_file: str) -> Iterator[tuple[str, str]]:
+def unweighed(path: str, device: tuple[int, int]) -> tuple[str, str]:
+    """Why a weight for this disk would have no effect, and what to do about it."""
+    return (
+        f"nothing shares '{path}' by weight: its scheduler is not BFQ, and io.cost is off",
+        f"echo bfq > /sys/dev/block/{device[0]}:{device[1]}/queue/scheduler",
+    )
+
+
+# By version and by what shares the device.
+_DEVICE_WEIGHT_FILES = {
+    (1, "bfq"): "blkio.bfq.weight_device",
+    (2, "bfq"): "io.bfq.weight",
+    (2, "iocost"): "io.weight",
+}
+
+
+def _of_device(item: IoDevice, version: int) -> Iterator[tuple[str, str]]:
     if item.weight is not None:
-        _can_weigh(weight_file)
-        yield (weight_file if version == 2 else f"{weight_file}_device"), str(item.weight)
+        yield _DEVICE_WEIGHT_FILES[version, item.weigher], str(item.weight or "default")
     given = [
         (name, file, getattr(item, field))
         for field, name, file in THROTTLES
