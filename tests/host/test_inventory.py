@@ -261,7 +261,7 @@ def test_import_from_libvirt_and_back(instance: Instance) -> None:
         assert kept in xml
     assert instance.domains("--all", "--autostart") == ["old1"]
     assert "inner" in instance.virtlxc("net-list", "--all", "--name").ok().split()
-    assert instance.virtlxc("import", "--from", str(etc)).ok().startswith("nothing\n")
+    assert instance.virtlxc("import", "--from", str(etc)).ok().startswith("nothing to do\n")
 
     instance.virtlxc("import", "--undo").ok()
     assert instance.domains("--all") == ["mine"]

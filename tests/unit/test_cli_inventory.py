@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.unit import domains
 from tests.unit.cli_tool import run
 from virtlxc.cli.failures import Failed
+from virtlxc.cli.files import SIZE_MAX
 from virtlxc.cli.inventories import Memory, libvirt_hooks, read_inventory, read_libvirt
 from virtlxc.inventory.record import Entry, Record
 from virtlxc.paths import Paths
@@ -155,3 +157,17 @@ def test_memory_is_written_only_when_it_changes(tmp_path: Path) -> None:
     again = Memory(paths, "applied")
     again.read()
     assert again.record.entries == (one,)
+
+
+@pytest.mark.parametrize("command", ["validate", "check", "diff", "apply --dry-run"])
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, command: str) -> None:
+    big = tmp_path / "big.xml"
+    with big.open("wb") as file:
+        file.truncate(100 << 20)
+    tracemalloc.start()
+    ran = run(["--root", str(tmp_path), *command.split(), str(big)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ran.code == 1
+    assert "Value too large for defined data type" in ran.out + ran.err
+    assert peak < 3 * SIZE_MAX

@@ -134,7 +134,8 @@ def show(session: Session, found: Sequence[Change]) -> None:
             session.complain(f"{change.title} ({change.file}): {change.conflict}")
         elif change.alters:
             session.say(planning.shown(change))
-    session.say(f"{planning.summary(found)}; nothing was done\n")
+    done = "; nothing was done" if found else ""
+    session.say(f"{planning.summary(found)}{done}\n")
 
 
 def carry_out(

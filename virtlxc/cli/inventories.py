@@ -122,7 +122,7 @@ def read_inventory(paths: Sequence[str], record: Record | None = None) -> Invent
 def read_libvirt(folder: str) -> Inventory:
     """What libvirt's LXC driver and its networks have below ``/etc/libvirt``."""
     if not os.path.isdir(folder):
-        raise Failed(f"there is no folder '{folder}'")
+        raise Failed(f"there is no folder '{folder}' (--from names another one of libvirt's)")
     files: list[str] = []
     for part in LIBVIRT_FOLDERS:
         with contextlib.suppress(FileNotFoundError):

@@ -218,7 +218,7 @@ def summary(found: Sequence[Change]) -> str:
         (sum(one.action == REMOVE for one in found), "no longer wanted"),
         (sum(not one.alters for one in found), "as they are"),
     ]  # fmt: skip
-    return ", ".join(f"{count} {word}" for count, word in parts if count) or "nothing"
+    return ", ".join(f"{count} {word}" for count, word in parts if count) or "nothing to do"
 
 
 def plain(change: Change) -> dict[str, object]:

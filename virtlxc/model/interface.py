@@ -100,8 +100,16 @@ INTERFACE = Table(
         Ignore(path="source/@portid"),
         Repeat(path="source/ip", field="host_ips", table=IP),
         Repeat(path="source/route", field="host_routes", table=ROUTE),
-        Keep(path="vlan", treatment=REFUSED, note="ports are not put into VLANs"),
-        Keep(path="virtualport", treatment=REFUSED, note="Open vSwitch ports are not set up"),
+        Keep(
+            path="vlan",
+            treatment=REFUSED,
+            note="ports are not put into VLANs: for VLAN 7, use a bridge over the host's eth0.7",
+        ),
+        Keep(
+            path="virtualport",
+            treatment=REFUSED,
+            note="Open vSwitch ports are not set up: use one of the kernel's bridges",
+        ),
         Object(path="bandwidth", field="bandwidth", table=BANDWIDTH),
         Value(path="port/@isolated", field="isolated", type=types.YES_NO),
         Repeat(path="ip", field="ips", table=IP),
