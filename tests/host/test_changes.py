@@ -272,6 +272,9 @@ def test_an_image_becomes_a_disk_and_goes(lab: ChangeLab, ref: Ref) -> None:
     read = "dd if=/dev/vda bs=1k count=2 2>/dev/null | wc -c"
     assert lab.run(ref, read) == "2048\n"
     lab.restart_daemon()
+    other = disk.replace("vda", "vdb")
+    twice = lab.refused(Code.CONFIG_UNSUPPORTED, "attach", ref, other)
+    assert f"'{image}' is in use through /dev/loop" in twice
     taken = lab.refused(Code.INVALID_ARG, "attach", ref, disk)
     assert taken == "invalid argument: target vda already exists."
     first = lab.id(ref)

@@ -57,9 +57,10 @@ def change(core: Core, entry: Entry, target: View, check: model.Domain | None) -
     assert view.run is not None and view.live is not None
     assert target.run is not None and target.live is not None
     with doing(f"cannot change domain '{view.name}'"):
-        facts = _facts(core, view, target, start_networks=True)
+        now = _facts(core, view, target, start_networks=True)
         if check is not None:
-            checks.check_devices(_scene(core, target, facts, check))
+            checks.check_devices(_scene(core, target, now, check))
+        facts = _as_given(view, now)
         todo = _difference(core, view, target, facts)
         number = view.run.changes + 1
         undo = (*_without(view.run.undo, todo.taken), *todo.lasting)
@@ -107,10 +108,8 @@ def named(view: View) -> model.Domain:
 def _facts(core: Core, view: View, target: View, *, start_networks: bool) -> StartFacts:
     """What is there now, for the domain as it is and as it shall be.
 
-    What it has been given is what it was then: a network that was taken away is still what its
-    cards are on, and a device that the host has lost has still the number of its node.
+    A network that was taken away is still what its cards are on.
     """
-    assert view.run is not None
     assert target.run is not None and target.live is not None
     facts = core.host.start_facts(_both(named(view), named(target)), start_networks=start_networks)
     used = {
@@ -118,14 +117,20 @@ def _facts(core: Core, view: View, target: View, *, start_networks: bool) -> Sta
         for card, bridge in zip(target.live.interfaces, target.run.bridges, strict=False)
         if card.type == "network" and card.source and bridge
     }
-    held = {source.path: source for source in view.run.sources}
-    sources = {source.path: source for source in facts.sources} | held
     return replace(
         facts,
-        sources=tuple(sources.values()),
-        usb={**facts.usb, **view.run.usb},
         networks={**used, **facts.networks},
         nics={**_lent(core, target), **facts.nics},
+    )
+
+
+def _as_given(view: View, facts: StartFacts) -> StartFacts:
+    """What the container has is what it was then, though the host may have lost or renumbered it.
+    """
+    assert view.run is not None
+    sources = {source.path: source for source in (*facts.sources, *view.run.sources)}
+    return replace(
+        facts, sources=tuple(sources.values()), usb={**facts.usb, **view.run.usb}
     )
 
 
@@ -353,7 +358,7 @@ def take_over(core: Core, entry: Entry) -> None:
             live.save(core, view)
             core.registry.publish(entry, view)
     with contextlib.suppress(VirtlxcError):
-        facts = _facts(core, view, view, start_networks=False)
+        facts = _as_given(view, _facts(core, view, view, start_networks=False))
         boot = boot_half(tuple(start.steps(_scene(core, view, facts, named(view)))))
         _amend(core, view, boot)
     for name in (_FILE, f"{_FILE}.lock"):

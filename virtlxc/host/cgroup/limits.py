@@ -301,17 +301,15 @@ def unweighed(path: str, device: tuple[int, int]) -> tuple[str, str]:
     )
 
 
-# By version and by what shares the device.
-_DEVICE_WEIGHT_FILES = {
-    (1, "bfq"): "blkio.bfq.weight_device",
-    (2, "bfq"): "io.bfq.weight",
-    (2, "iocost"): "io.weight",
-}
+def _device_weight_file(weigher: str, version: int) -> str:
+    if version == 1:
+        return "blkio.bfq.weight_device"
+    return "io.weight" if weigher == "iocost" else "io.bfq.weight"
 
 
 def _of_device(item: IoDevice, version: int) -> Iterator[tuple[str, str]]:
     if item.weight is not None:
-        yield _DEVICE_WEIGHT_FILES[version, item.weigher], str(item.weight or "default")
+        yield _device_weight_file(item.weigher, version), str(item.weight or "default")
     given = [
         (name, file, getattr(item, field))
         for field, name, file in THROTTLES
