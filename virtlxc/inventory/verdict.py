@@ -14,6 +14,10 @@ _TITLES = {
     DIFFERS: "{} run with differences",
     CANNOT: "{} cannot",
 }
+_SECTIONS = {
+    CANNOT: "cannot run:",
+    DIFFERS: "differences from libvirt's LXC driver:",  # of files that cannot run, too
+}
 
 # What libvirt's LXC driver does not act on either: keeping it without effect changes nothing.
 MACHINES = "for virtual machines"
@@ -160,7 +164,7 @@ def report(verdicts: Sequence[Verdict]) -> str:
     """The whole answer, for people."""
     lines = [headline(verdicts)]
     groups = grouped(verdicts)
-    for weight, title in ((CANNOT, "cannot run:"), (DIFFERS, "differences from libvirt's LXC driver:")):
+    for weight, title in _SECTIONS.items():
         some = [group for group in groups if group.weight == weight]
         lines += ["", title] if some else []
         for group in some:
