@@ -46,6 +46,9 @@ RECIPES = {
         ),
     ),
     "sysvinit": Recipe(("sysvinit-core", "ifupdown", "iproute2", "isc-dhcp-client")),
+    "openrc": Recipe(("openrc", "sysvinit-core", "ifupdown", "iproute2", "isc-dhcp-client")),
+    # An engine for containers of its own.
+    "podman": Recipe(("systemd-sysv", "dbus", "podman", "crun")),
 }
 
 
@@ -64,6 +67,8 @@ def mirror_folder() -> Path:
 def archive(name: str) -> Path:
     """The tar archive of a root file system; made once. Raises peers.Unavailable."""
     path = folder() / f"{name}.tar"
+    if path.exists():  # whole, whatever else is being made
+        return path
     folder().mkdir(parents=True, exist_ok=True)
     with (folder() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
