@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from virtlxc import model
 from virtlxc.driver import refusals
 from virtlxc.driver.constants import Affect
 from virtlxc.driver.core import Core
@@ -42,12 +42,5 @@ def change(core: Core, ref: Ref, type: int, action: int, flags: int) -> None:
                 " while it runs (change the next start's: --config)",
                 Code.OPERATION_UNSUPPORTED,
             )
-        impact.apply(core, entry, flags, lambda domain: _with(domain, field, wanted))
-
-
-def _with(domain: model.Domain, field: str, action: str) -> model.Domain:
-    if field == "on_poweroff":
-        return replace(domain, on_poweroff=action)
-    if field == "on_reboot":
-        return replace(domain, on_reboot=action)
-    return replace(domain, on_crash=action)
+        chosen: dict[str, Any] = {field: wanted}
+        impact.apply(core, entry, flags, lambda domain: replace(domain, **chosen))

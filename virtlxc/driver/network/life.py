@@ -123,9 +123,7 @@ class NetworkLife:
                 same = file.read() == texts[files.conf]
             for path, text in texts.items():
                 perform.write(path, text)
-        except OSError as error:
-            raise NETWORK.failed(f"network '{network.name}': {error}") from None
-        except KernelRefused as error:
+        except (OSError, KernelRefused) as error:
             raise NETWORK.failed(f"network '{network.name}': {error}") from None
         if not (same and process.reload(files.conf, files.pid)):
             process.stop(files.conf, files.pid)

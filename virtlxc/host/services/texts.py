@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 MARK = "# Made by virtlxc install-units."
 """The first line of every file, after which nobody's own file is replaced or removed."""
@@ -182,8 +183,8 @@ def _openrc_daemon(program: Program) -> str:
 {_exports(program)}
 description="virtlxc, containers from libvirt domain XML"
 supervisor=supervise-daemon
-command={_shell(first)}
-command_args={_shell(" ".join(_shell(word) for word in others))}
+command={quote(first)}
+command_args={quote(" ".join(quote(word) for word in others))}
 error_log=/var/log/virtlxc/daemon.log
 # Containers outlive the daemon.
 rc_cgroup_cleanup=no
@@ -202,7 +203,7 @@ start_pre() {{
 
 
 def _openrc_guests(program: Program) -> str:
-    command = " ".join(_shell(word) for word in program.argv)
+    command = " ".join(quote(word) for word in program.argv)
     return f"""\
 {_exports(program)}
 description="virtlxc's containers: started at boot, asked to end before the host does"
@@ -228,10 +229,5 @@ stop() {{
 
 def _exports(program: Program) -> str:
     return "".join(
-        f"export {name}={_shell(value)}\n" for name, value in program.environment.items()
+        f"export {name}={quote(value)}\n" for name, value in program.environment.items()
     )
-
-
-def _shell(word: str) -> str:
-    safe = word and all(char.isalnum() or char in "/._-+:=@" for char in word)
-    return word if safe else "'" + word.replace("'", "'\\''") + "'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from virtlxc.driver import refusals
 from virtlxc.driver.constants import Xml
 from virtlxc.driver.ref import Info, Ref
 from virtlxc.errors import Code, From, VirtlxcError
@@ -56,9 +57,7 @@ def domain_get_hostname(call: Call, dom: Ref, flags: int) -> str:
 def domain_get_time(call: Call, dom: Ref, flags: int) -> tuple[int, int]:
     """A container's clock is the host's."""
     if not call.driver.domains.is_active(dom):
-        raise VirtlxcError(
-            "Requested operation is not valid: domain is not running", Code.OPERATION_INVALID
-        )
+        raise refusals.not_running()
     return divmod(time.time_ns(), 1_000_000_000)
 
 
