@@ -14,7 +14,7 @@ import ctypes
 import errno
 import os
 import struct
-from ctypes import byref, c_char_p, c_int, c_long, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
+from ctypes import byref, c_char, c_char_p, c_int, c_long, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
 
 from .disk import read_text
 
@@ -182,20 +182,17 @@ _mount_setattr = _call("mount_setattr", c_int, c_char_p, c_uint, c_void_p, c_siz
 _capget = _call("capget", c_void_p, c_void_p, raw=True)
 _capset = _call("capset", c_void_p, c_void_p, raw=True)
 _bpf = _call("bpf", c_int, c_void_p, c_uint, raw=True)
-_clone3 = _call("clone3", c_void_p, c_size_t, raw=True, library=_locked_libc)
 _quotactl_fd = _call("quotactl_fd", c_uint, c_uint, c_uint, c_void_p, raw=True)
 _keyctl = _call("keyctl", c_int, c_char_p, raw=True)
 
 (
     _NR_PIVOT_ROOT, _NR_OPEN_TREE, _NR_MOVE_MOUNT, _NR_FSOPEN, _NR_FSCONFIG, _NR_FSMOUNT,
-    _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR, _NR_CAPSET, _NR_BPF, _NR_KEYCTL, _NR_CLONE3,
-    _NR_CAPGET,
+    _NR_CLOSE_RANGE, _NR_OPENAT2, _NR_MOUNT_SETATTR, _NR_CAPSET, _NR_BPF, _NR_KEYCTL, _NR_CAPGET,
 ) = map(
     _number,
     (
         "pivot_root", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount",
-        "close_range", "openat2", "mount_setattr", "capset", "bpf", "keyctl",
-        "clone3", "capget",
+        "close_range", "openat2", "mount_setattr", "capset", "bpf", "keyctl", "capget",
     ),
 )  # fmt: skip
 
@@ -244,14 +241,20 @@ class _BpfAttach(ctypes.Structure):
     )
 
 
-class _CloneArgs(ctypes.Structure):
-    _fields_ = tuple(
-        (name, c_uint64)
-        for name in (
-            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size",
-            "tls", "set_tid", "set_tid_size", "cgroup",
-        )
-    )  # fmt: skip
+#: The one call that two processes return from, with its arguments made beforehand: each object
+#: that the child lets go of on its way out is a page of its own for as long as it lives.
+#: struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
+#: set_tid, set_tid_size, cgroup
+_clone_buffer = bytearray(11 * 8)
+_clone_words = memoryview(_clone_buffer).cast("Q")
+_clone_pid = c_int()
+_clone3 = _locked_libc["syscall"]
+_clone3.restype = c_long
+_CLONE3 = (
+    c_long(_number("clone3")),
+    (c_char * len(_clone_buffer)).from_buffer(_clone_buffer),
+    c_size_t(len(_clone_buffer)),
+)
 
 
 def _checked(result: int, what: str = "") -> int:
@@ -288,16 +291,18 @@ def clone(flags: int, cgroup_fd: int | None = None, pid: int | None = None) -> i
     there does not. ``pid``: the pid it shall have (EEXIST when that is taken). The process must be
     single-threaded: Python's own handlers after a fork are not run.
     """
+    words = _clone_words
+    words[0] = flags if cgroup_fd is None else flags | CLONE_INTO_CGROUP
     # SIGCHLD; a sibling (CLONE_PARENT) takes its signal after its parent.
-    arguments = _CloneArgs(flags=flags, exit_signal=0 if flags & CLONE_PARENT else 17)
-    if cgroup_fd is not None:
-        arguments.flags |= CLONE_INTO_CGROUP
-        arguments.cgroup = cgroup_fd
-    wanted = c_int(pid or 0)
+    words[4] = 0 if flags & CLONE_PARENT else 17
+    words[8] = words[9] = 0
+    words[10] = cgroup_fd or 0
     if pid is not None:
-        arguments.set_tid = ctypes.addressof(wanted)
-        arguments.set_tid_size = 1
-    return _checked(_clone3(_NR_CLONE3, byref(arguments), ctypes.sizeof(arguments)), "clone")
+        _clone_pid.value = pid
+        words[8] = ctypes.addressof(_clone_pid)
+        words[9] = 1
+    child: int = _clone3(*_CLONE3)
+    return child if child >= 0 else _checked(child, "clone")
 
 
 def unshare(flags: int) -> None:
