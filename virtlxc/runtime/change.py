@@ -15,7 +15,7 @@ import os
 
 from . import protocol, syscalls
 from .enter import differs, pid_of
-from .lean import Socket, signal
+from .lean import Socket, signal, stream
 from .ops.context import Context, StepError
 from .ops.identity import become
 from .ops.process import die_with_parent
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 _KINDS = ("user", "mnt", "net")
 
 
-def main(channel: Socket) -> None:
+def main(fd: int) -> None:
     """Receive a request and serve it; never returns."""
+    channel = stream(fd)
     try:
         # When the daemon dies, the spawner ends, and this process with it: nothing is done that
         # the next daemon does not know of.

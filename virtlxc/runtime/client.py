@@ -151,22 +151,28 @@ class Spawner:
         own = [step for step in plan["steps"] if step["side"] == "daemon"]
         records = undo_records({}, pids, own)
         _perform_own(plan, own, pids)
+        packed = -1
         try:
+            packed = _pack(plan)
             if born:
                 cgroup = os.open(
                     protocol.resolve(born["mount"] + born["path"], pids),
                     os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC,
                 )
                 try:
-                    channel = self._fork(b"C%d" % pids["controller"], cgroup)
+                    channel = self._fork(b"C%d" % pids["controller"], packed, cgroup)
                 finally:
                     os.close(cgroup)
             else:
-                channel = self._fork(b"C")
-            _hand_over(channel, plan, fds)
+                channel = self._fork(b"C", packed)
+            if plan.get("fds"):
+                protocol.send(channel, {"fds": plan["fds"]}, fds)
         except OSError:
             undo(records)
             raise
+        finally:
+            if packed >= 0:
+                os.close(packed)
         return StartChannel(channel, plan, records)
 
     def enter(self, request: Mapping[str, Any], fds: tuple[int, ...]) -> EnterChannel:
@@ -174,7 +180,6 @@ class Spawner:
         channel = self._fork(b"E")
         protocol.send(channel, request, fds)
         return EnterChannel(channel)
-
 
     def change(self, request: Mapping[str, Any], fds: tuple[int, ...], timeout: float) -> None:
         """Have a running container changed; see runtime.change for the request and descriptors.
@@ -197,11 +202,16 @@ class Spawner:
             raise Failed.from_json(got[0]["failed"])
 
 
-def _hand_over(channel: socket.socket, plan: Mapping[str, Any], fds: tuple[int, ...]) -> None:
-    """Send what the controller needs to know, then the whole plan, which it keeps as it is."""
-    head = {name: value for name, value in plan.items() if name != "steps"}
-    protocol.send(channel, head, fds)
-    protocol.send_raw(channel, zlib.compress(json.dumps(plan).encode(), 1))
+def _pack(plan: Mapping[str, Any]) -> int:
+    """The plan in a file without a name: whoever performs it reads it, the controller keeps it."""
+    fd = os.memfd_create("virtlxc-plan", os.MFD_CLOEXEC)
+    try:
+        with open(fd, "wb", closefd=False) as file:
+            file.write(zlib.compress(json.dumps(plan).encode(), 1))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _free_pid() -> int:

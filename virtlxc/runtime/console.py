@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from .lean import Socket
 
 RING = 65536
+_LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _READ = 4096
+#: A terminal hands out less than it was asked for even if there is more; so little means its end.
+_SCRAP = 1024
 #: Bytes a second, and how many at once: a boot's output is never delayed, a flood is. Nearly all of
 #: what a flood costs is the guest's own writing, 1.3 % of a core at this rate.
 _OUTPUT_RATE, _OUTPUT_BURST = 256 * 1024, 1024 * 1024
@@ -94,22 +97,25 @@ class Log:
     A full disk must not stop a guest, so what cannot be written is lost.
     """
 
-    def __init__(self, path: str, limit: int, files: int) -> None:
-        self.path = path
-        self.limit = limit
-        self.files = max(1, files)
+    def __init__(self, path: str = "", limit: int = 0, files: int = 0) -> None:
         self._bucket = Bucket(_LOG_RATE, _LOG_BURST, time.monotonic())
         self._skipped = 0
         self._ended = True
         self._fd = -1
         self._size = 0
+        if path:
+            self.open(path, limit, files)
+
+    def open(self, path: str, limit: int, files: int) -> None:
+        self.path = path
+        self.limit = limit
+        self.files = files if files > 1 else 1
         self._open()
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._fd = os.open(self.path, flags, 0o600)
-            self._size = os.fstat(self._fd).st_size
+            self._fd = os.open(self.path, _LOG_FLAGS, 0o600)
+            self._size = os.lseek(self._fd, 0, os.SEEK_END)
         except OSError:
             self._fd = -1
 
@@ -199,13 +205,16 @@ class Console:
         self.resume: float | None = None
         self._bucket = Bucket(_OUTPUT_RATE, _OUTPUT_BURST, time.monotonic())
 
-    def connect(self, master: int) -> None:
-        """Take a new master (of a new boot); the ring goes on."""
-        self.disconnect()
+    def connect(self, master: int, slave: int = -1) -> None:
+        """Take a new master (of a new boot); the ring goes on. ``slave``: see _hold."""
+        if self.master >= 0:
+            self.disconnect()
         self.master = master
         self.typed = b""
         self.resume = None
-        self._hold()
+        self._slave = slave
+        if slave < 0:
+            self._hold()
 
     def disconnect(self) -> None:
         for fd in (self.master, self._slave):
@@ -222,11 +231,7 @@ class Console:
         """Keep the slave open: else the master hangs up whenever the guest has it closed."""
         if self._slave >= 0:
             os.close(self._slave)
-        flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
-        try:
-            self._slave = fcntl.ioctl(self.master, _TIOCGPTPEER, flags)
-        except OSError:
-            self._slave = -1
+        self._slave = open_slave(self.master)
 
     def resize(self, rows: int, cols: int) -> None:
         fcntl.ioctl(self.master, _TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
@@ -255,6 +260,9 @@ class Console:
             if self.log is not None:
                 self.log.write(data, now)
             got = True
+            if len(data) < _SCRAP:
+                # All that there was, as a rule: the poll tells of the rest, if there is any.
+                return True
         self.resume = now + _PAUSE
         return got
 
@@ -270,6 +278,14 @@ class Console:
             return
         except OSError:
             self.typed = b""
+
+
+def open_slave(master: int) -> int:
+    """The other end of a pty, close-on-exec; -1 where there is none to be had."""
+    try:
+        return fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 class Messages:

@@ -1,8 +1,9 @@
 """The controller: one process for one running domain, from its plan to its exit.json.
 
 It is forked by the spawner, imports nothing, never unshares, and is single-threaded. It keeps the
-plan as bytes: at a reboot from inside it performs the boot half again, at the end it undoes what
-the plan made. What it must not need is the daemon: that may be away at any time after the start.
+plan in a file of no name: at a reboot from inside the boot half is performed again, at the end all
+that the plan made is undone. What it must not need is the daemon: that may be away at any time
+after the start.
 """
 
 from __future__ import annotations
@@ -10,26 +11,23 @@ from __future__ import annotations
 import os
 import select
 import time
-import zlib
+from os import getpid, setsid
 
 from . import protocol, syscalls
 from .disk import read_text, replace
 from .journal import undo, undo_records, write_journal
-from .lean import Socket, packet_pair, parse, receive_fds, signal, stream, unparse
+from .lean import Socket, packet_pair, receive_fds, signal, stream, unparse
 from .ops.cgroups import end_stragglers, kill_tree
 from .ops.served import serves
-from .performer import Boot, Start, amended, describe, perform, perform_again
+from .performer import Start, amended, describe, perform, perform_again, read_report, settings
 from .protocol import Failed, ProtocolError
-from .service import FEATURES, Service
+from .service import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-VERSION = "0.1.0"
-_LOG_BYTES = 2 << 20
-_LOG_FILES = 3
 #: A guest that reboots again and again within this time (seconds) is slowed down to it.
 _SHORT_LIFE = 1.0
 _SHORT_LIVES = 3
@@ -37,52 +35,29 @@ _SHORT_LIVES = 3
 _GUEST_ASKS: dict[int, str] = {int(signal.SIGHUP): "reboot", int(signal.SIGINT): "poweroff"}
 #: How long the killed processes of a failed start may take to be gone, in seconds.
 _REAP = 5.0
-
-
-class Settings:
-    """What of a plan the controller itself needs, once init runs."""
-
-    def __init__(self, head: dict[str, Any]) -> None:
-        self.run: str = head.get("run", "")
-        self.on_reboot: str = head.get("on_reboot") or "restart"
-        self.kill: dict[str, str] | None = protocol.resolve(
-            head.get("kill"), {"controller": os.getpid()}
-        )
-        self.log: tuple[str, int, int] | None = None
-        if head.get("log"):
-            limits = head.get("log_bytes") or _LOG_BYTES, head.get("log_files") or _LOG_FILES
-            self.log = (head["log"], *limits)
-
-
-#: Whom SIGTERM is for; the handler is set once, in the spawner: see take_signals.
-_current: Controller | None = None
-
-
-def take_signals() -> None:
-    """Deaf to all signals of terminals; TERM ends a controller's domain, or the spawner itself."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTTOU):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _terminate)
-
-
-def _terminate(number: int, frame: object) -> None:
-    if _current is None:
-        os._exit(0)
-    _current.kill()
+_PACKET = 65536
+#: Of a name bound here, a fork looks up no attribute, which is done for the first time there.
+_mask, _BLOCK = signal.pthread_sigmask, signal.SIG_BLOCK
+_act, _CHILD, _DEFAULT = signal.signal, signal.SIGCHLD, signal.SIG_DFL
+_become_subreaper = syscalls.become_subreaper
+#: SIGTERM ends a controller's domain; it is read, never handled, so that no wait can miss it.
+_TERM = (signal.SIGTERM,)
 
 
 class Controller:
     """The state of one domain's controller.
 
-    ``head`` (JSON) is the plan without its steps, ``packed_plan`` the whole plan as zlib-packed
-    JSON, which only performers and the end unpack: what the controller itself does costs memory for
-    as long as it lives.
+    It is made in the spawner, once: each fork becomes this one, and only fills it in. What an idle
+    controller has done itself it pays for with memory, as long as it lives: so the performer finds
+    out whatever it can (see performer.settings), and the plan stays in a file until it is needed.
     """
 
-    def __init__(self, channel: Socket, head: bytes, packed_plan: bytes, fds: list[int]) -> None:
-        self.channel: Socket | None = channel
-        self.start = Start(head, packed_plan, fds)
+    def __init__(self, ends: int) -> None:
+        """``ends``: a signalfd for SIGTERM."""
+        self.channel: Socket | None = None
+        self.start = Start()
         self.service = Service(self)
+        self.service.watch(ends, self._told_to_end)
         self.state = "starting"
         self.intent: str | None = None
         # A shutdown was asked for while init was busy with a reboot: that boot is not wanted.
@@ -90,46 +65,49 @@ class Controller:
         self.boots = 0
         self.init = 0
         self.init_start = 0
+        self._ends = ends
         self._init_fd = -1
         self._booted = 0.0
+        self._report: Socket | None = None
+        self._reported: tuple[bytes, list[int]] | None = None
         self._performer = 0
         self._short = 0
         self._over = False
         self._keys: dict[str, int] = {}
-        self._settings = Settings({})
+        # What a fork is to call, it finds made.
+        self._first = self._perform
+        self._when_given_up = self._given_up
+        self._when_reported = self._take_report
+        self._when_init_ends = self._init_ended
+        self._identity = self._run = self._on_reboot = self._kill = ""
 
     # --- identity -------------------------------------------------------------------------------
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> str:
         """The answer to HELLO."""
-        pid = os.getpid()
-        return {
-            "proto": protocol.PROTO,
-            "version": VERSION,
-            "features": list(FEATURES),
-            "pid": pid,
-            "starttime": protocol.start_time(pid),
-            "boot_id": protocol.boot_id(),
-            **self.status(),
-        }
+        return f'{{"ok":{{{self._identity},{self._status()}}}}}'
 
-    def status(self) -> dict[str, Any]:
-        init = {"pid": self.init, "starttime": self.init_start} if self.init else None
-        return {
-            "state": self.state,
-            "init": init,
-            "boots": self.boots,
-            "intent": self.intent,
-            "consoles": len(self.service.consoles),
-        }
+    def status(self) -> str:
+        """The answer to STATUS and others."""
+        return f'{{"ok":{{{self._status()}}}}}'
+
+    def _status(self) -> str:
+        """What changes, as JSON: writing it down touches less than having it encoded does."""
+        init = f'{{"pid":{self.init},"starttime":{self.init_start}}}' if self.init else "null"
+        intent = f'"{self.intent}"' if self.intent else "null"
+        return (
+            f'"state":"{self.state}","init":{init},"boots":{self.boots},"intent":{intent},'
+            f'"consoles":{len(self.service.consoles)}'
+        )
 
     # --- start ----------------------------------------------------------------------------------
 
-    def run(self) -> None:
+    def run(self, channel: int, plan_fd: int, cgroup: int) -> None:
         """The whole life. Errors of the start go to the daemon, later ones to exit.json."""
-        self._settle()
+        self.begin(channel, plan_fd, cgroup)
+        _settle()
         try:
-            self._boot(again=False)
+            self.boot(self._first)
             self.report_start()
         except Failed as error:
             self._abandon(error.to_json())
@@ -138,47 +116,41 @@ class Controller:
         else:
             self._live()
 
-    def _settle(self) -> None:
-        """A session of its own, heir of its orphans."""
-        os.setsid()
-        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-        global _current
-        _current = self
-        syscalls.set_signal(signal.SIGCHLD, ignored=False)
-        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        self.service.watch(reader, lambda: self._drain(reader))
+    def begin(self, channel: int, plan_fd: int, cgroup: int) -> None:
+        """Take what the daemon sent."""
+        self.channel = stream(channel)
+        self.start.plan_fd = plan_fd
+        if cgroup >= 0:
+            os.close(cgroup)
+        self.start.controller = getpid()
 
-    def _drain(self, reader: int) -> None:
-        try:
-            os.read(reader, 64)
-        except BlockingIOError:
-            return
+    def _perform(self, report: Socket) -> None:
+        if self.boots:
+            perform_again(self.start, self._keys, report)
+        else:
+            assert self.channel is not None
+            perform(self.start, self.channel, report)
 
-    def _boot(self, again: bool) -> None:
+    def boot(self, perform: Callable[[Socket], None]) -> None:
         """Have the steps of a boot performed; afterwards init runs and is our child."""
         ours, theirs = packet_pair()
         pid = syscalls.clone(0)
         if pid == 0:
             ours.close()
-            if again:
-                perform_again(self.start, self._keys, theirs)
-            else:
-                assert self.channel is not None
-                perform(self.start, self.channel, theirs)
+            perform(theirs)
         theirs.close()
         if self.channel is not None:
             # The performer reads it; the daemon giving up is for us to see, whatever that one does.
-            self.service.watch(self.channel.fileno(), self._given_up, select.POLLRDHUP)
+            self.service.watch(self.channel.fileno(), self._when_given_up, select.POLLRDHUP)
         self._performer = pid
         try:
-            boot = self.await_performer(ours)
+            packet, fds = self._await_performer(ours)
+            self._adopt(packet, fds)
         except BaseException:
             self._end_performer()
             raise
         finally:
             ours.close()
-        self.adopt(boot)
 
     def _end_performer(self) -> None:
         """End the performer, which may have done its work, and reap it."""
@@ -187,56 +159,68 @@ class Controller:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
 
-    def await_performer(self, report: Socket) -> Boot:
-        """What the performer achieved, while everything else is served; Failed if it did not."""
-        answers: list[tuple[bytes, list[int]]] = []
-        self.service.watch(report.fileno(), lambda: answers.append(receive_fds(report, 65536)))
+    def _await_performer(self, report: Socket) -> tuple[bytes, list[int]]:
+        """What the performer tells, while everything else is served."""
+        self._report, self._reported = report, None
+        fd = report.fileno()
+        self.service.watch(fd, self._when_reported)
         try:
-            while not answers:
+            while self._reported is None:
                 self.service.turn()
         finally:
-            self.service.unwatch(report.fileno())
-        packet, fds = answers[0]
-        if not packet:
-            raise Failed("controller", "", 0, "", "the performer was killed during the start")
-        data = parse(packet)
-        if "failed" in data:
-            raise Failed.from_json(data["failed"])
-        return Boot(data["performed"], fds)
+            self.service.unwatch(fd)
+        reported = self._reported
+        self._report = self._reported = None
+        return reported
 
-    def adopt(self, boot: Boot) -> None:
-        """Take over what a performer made: init, consoles, and what outlives a boot."""
-        if self.boots == 0:
-            self._settings = Settings(parse(self.start.head))
-        if boot.stage:
-            os.waitpid(boot.stage, 0)
-        self.init = boot.init
-        self.init_start = protocol.start_time(self.init)
-        self._init_fd = os.pidfd_open(self.init)
-        self.service.watch(self._init_fd, self._init_ended)
-        self.service.connect_consoles(boot.masters, self._settings.log)
-        if boot.messages >= 0:
-            self.service.hear(boot.messages)
-        self._keys = boot.keys
-        if boot.listener >= 0:
-            self.service.listen(stream(boot.listener))
-        if boot.title:
-            _show(boot.title)
+    def _take_report(self) -> None:
+        assert self._report is not None
+        self._reported = receive_fds(self._report, _PACKET)
+
+    def _adopt(self, packet: bytes, fds: list[int]) -> None:
+        """Take over what a performer made: init, consoles, sockets; see performer._tell_done.
+
+        Failed if it failed.
+        """
+        numbers, title, texts = read_report(packet)
+        self.init, self.init_start, stage, _, count, slaves, listener, messages = numbers
+        self._identity, self._run, self._on_reboot, self._kill, path, size, files, *keys = texts
+        if stage:
+            os.waitpid(stage, 0)
+        service = self.service
+        self._init_fd = fds[0]
+        service.watch(self._init_fd, self._when_init_ends)
+        hearing = fds.pop() if messages else -1
+        if listener:
+            service.listen(stream(fds.pop()))
+        self._keys = {}
+        for key in keys:
+            self._keys[key] = fds.pop()
+        masters = fds[1 : count + 1]
+        log = (path, int(size), int(files)) if path else None
+        service.connect_consoles(masters, fds[count + 1 :] if slaves else [-1] * count, log)
+        if messages:
+            service.hear(hearing)
+        if title:
+            _show(title)
         self.boots += 1
         self._booted = time.monotonic()
         self.state = "running"
+
+    def _told_to_end(self) -> None:
+        os.read(self._ends, 128)
+        self.kill()
 
     def _given_up(self) -> None:
         raise Failed("daemon", "", 0, "", "the start was given up")
 
     def report_start(self) -> None:
         assert self.channel is not None
-        started = {
-            "init": self.init,
-            "init_starttime": self.init_start,
-            "consoles": len(self.service.consoles),
-        }
-        protocol.send(self.channel, {"started": started})
+        started = (
+            f'{{"init":{self.init},"init_starttime":{self.init_start},'
+            f'"consoles":{len(self.service.consoles)}}}'
+        )
+        protocol.send_text(self.channel, f'{{"started":{started}}}')
         self.service.unwatch(self.channel.fileno())
         # Who started us hears of what follows, without asking for it.
         self.service.admit(self.channel, subscribed=True)
@@ -244,7 +228,6 @@ class Controller:
 
     def release(self) -> None:
         """Close what a rehearsal opened."""
-        self.service.unwatch(self._init_fd)
         os.close(self._init_fd)
         self.service.disconnect_consoles()
         self.service.close()
@@ -253,12 +236,7 @@ class Controller:
 
     def _live(self) -> None:
         while True:
-            self._end_performer()
-            if self.boots > 1:
-                self.service.tell({"event": "boot", "init": self.init, "boots": self.boots})
-            while not self._over:
-                self.service.turn()
-            self._over = False
+            self.serve()
             status = self._bury()
             if not self._reboots(status):
                 self._finish(status, None)
@@ -272,6 +250,15 @@ class Controller:
             except (ProtocolError, OSError) as error:
                 self._abort_reboot(status, describe(error))
                 return
+
+    def serve(self) -> None:
+        """Look after a boot until it is over."""
+        self._end_performer()
+        if self.boots > 1:
+            self.service.tell({"event": "boot", "init": self.init, "boots": self.boots})
+        while not self._over:
+            self.service.turn()
+        self._over = False
 
     def _abort_reboot(self, status: dict[str, Any], error: dict[str, Any]) -> None:
         self._kill_all()
@@ -305,7 +292,7 @@ class Controller:
             status["guest"] == "reboot"
             and self.intent != "destroy"
             and not self.overruled
-            and self._settings.on_reboot in ("restart", "rename-restart")
+            and self._on_reboot in ("restart", "rename-restart")
         )
 
     def _pace(self) -> None:
@@ -321,22 +308,22 @@ class Controller:
     def _reboot(self) -> None:
         """Undo the boot half and perform it again, in fresh namespaces."""
         self._pace()
-        if self._settings.kill is not None:
+        if self._kill:
             # Not by cgroup.kill: some kernels (6.18) then kill whatever is cloned into the cgroup
             # later, because they compare its count of kills with that of the parent's cgroup.
-            end_stragglers(self._settings.kill["mount"] + self._settings.kill["path"])
+            end_stragglers(self._kill)
         if self.intent == "destroy":
             raise Failed("controller", "", 0, "", "destroyed while it rebooted")
         self.intent = None
         self.overruled = False
-        self._boot(again=True)
+        self.boot(self._perform)
 
     # --- end ------------------------------------------------------------------------------------
 
     def kill(self) -> None:
         """Kill every process of the domain; the rest follows from init's end."""
-        if self._settings.kill is not None:
-            kill_tree(self._settings.kill["mount"] + self._settings.kill["path"])
+        if self._kill:
+            kill_tree(self._kill)
         if self.init:
             os.kill(self.init, signal.SIGKILL)
 
@@ -356,7 +343,7 @@ class Controller:
                 break
         self.init = 0
 
-    def _undo(self) -> list[str]:
+    def _undo(self, plan: dict[str, Any]) -> list[str]:
         """Undo all in reverse; what waits for our own end, or was refused, stays in the journal.
 
         Every undo looks at what is there, so that steps never performed are no harm. The daemon
@@ -365,28 +352,29 @@ class Controller:
         for fd in self._keys.values():
             os.close(fd)  # a loop device goes with its last user
         self._keys = {}
-        plan = parse(zlib.decompress(self.start.packed_plan))
         own = [
             step
             for step in (*plan["steps"], *amended(self.start))
             if step["side"] != "daemon" or (step.get("undo") or {}).get("late")
         ]
-        records = undo_records({}, {"controller": os.getpid()}, own)
+        pids = {"controller": os.getpid()}
+        records = undo_records({}, pids, own)
         late = [record for record in records if record.get("late")]
         refused = undo([record for record in records if not record.get("late")])
         left = [record for record, _ in refused] + late
         for step in plan["steps"]:
             if step["op"] == "journal":
-                kill = self._settings.kill if refused else None
+                kill = protocol.resolve(plan.get("kill"), pids) if refused else None
                 # On a full disk the longer one stays, which can be undone again.
                 _try_to(write_journal, step["args"]["path"], left, kill)
         return [f"{record['step']}: {reason}" for record, reason in refused]
 
     def _abandon(self, failure: dict[str, Any]) -> None:
         """A start that failed: nothing may be left, then the daemon hears why."""
-        self._settings = Settings(parse(self.start.head))
+        plan = self.start.plan()
+        self._kill = settings(plan, os.getpid())[2]
         self._kill_all()
-        if left := self._undo():
+        if left := self._undo(plan):
             failure["left"] = left
         assert self.channel is not None
         _try_to(protocol.send, self.channel, {"failed": failure})
@@ -394,9 +382,9 @@ class Controller:
     def _finish(self, status: dict[str, Any], error: dict[str, Any] | None) -> None:
         """The end of life: undo everything, leave exit.json, tell who listens."""
         self.state = "ending"
-        if self._settings.kill is not None:
-            kill_tree(self._settings.kill["mount"] + self._settings.kill["path"])
-        left = self._undo()
+        if self._kill:
+            kill_tree(self._kill)
+        left = self._undo(self.start.plan())
         report = {
             "proto": protocol.PROTO,
             **status,
@@ -407,13 +395,21 @@ class Controller:
         }
         if left:
             report["left"] = left
-        replace(f"{self._settings.run}/exit.json", unparse(report))
+        replace(f"{self._run}/exit.json", unparse(report))
         self.service.tell({"event": "exit", **report})
 
 
-def _show(title: list[str]) -> None:
+def _settle() -> None:
+    """A session of its own, heir of its orphans, told of its end by a descriptor."""
+    _mask(_BLOCK, _TERM)
+    _act(_CHILD, _DEFAULT)
+    setsid()
+    _become_subreaper()
+
+
+def _show(title: bytes) -> None:
     try:
-        syscalls.set_process_title(title)
+        syscalls.show_title(title)
     except OSError:
         return  # the kernel was built without it: the comm has to do
 
@@ -438,15 +434,28 @@ def _children() -> list[int]:
     return found
 
 
-def main(channel: Socket) -> None:
-    """Receive the plan and run; never returns."""
+#: The life of the controller that forks become.
+_run: Callable[[int, int, int], None] | None = None
+
+
+def prepare() -> None:
+    """In the spawner: deaf to the signals of terminals, with the controller that forks become."""
+    global _run
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)
+    _run = Controller(syscalls.signal_fd(signal.SIGTERM)).run
+
+
+def main(channel: int, plan_fd: int, cgroup: int = -1) -> None:
+    """Perform the plan in a file and look after what comes of it; never returns.
+
+    ``cgroup``: where we were born, which needs not to be open any more.
+    """
     try:
-        head = protocol.receive_raw(channel)
-        plan = protocol.receive_raw(channel)
-        if head is not None and plan is not None:
-            Controller(channel, head[0], plan[0], head[1]).run()
+        assert _run is not None
+        _run(channel, plan_fd, cgroup)
     except BaseException as error:
-        _last_words(channel, error)
+        _last_words(stream(channel), error)
     finally:
         os._exit(0)
 

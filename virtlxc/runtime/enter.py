@@ -21,7 +21,7 @@ import struct
 
 from . import protocol, syscalls
 from .disk import put
-from .lean import Socket, signal
+from .lean import Socket, signal, stream
 from .ops.context import StepError
 from .ops.identity import become, enter_folder, reduce_bounding, run
 from .ops.trees import lookup
@@ -41,8 +41,9 @@ _KINDS = ("user", "mnt", "uts", "ipc", "net", "cgroup", "pid")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def main(channel: Socket) -> None:
+def main(fd: int) -> None:
     """Receive a request and serve it; never returns."""
+    channel = stream(fd)
     step = "read the request"
     try:
         got = protocol.receive(channel)

@@ -24,8 +24,8 @@ else:
     import _signal as signal
 
 __all__ = (
-    "MAX_FDS", "Socket", "accept", "netlink_socket", "packet_pair", "parse", "receive_fds",
-    "send_fds", "signal", "stream", "stream_pair", "unparse",
+    "MAX_FDS", "Socket", "accept", "connect", "listener", "netlink_socket", "packet_pair", "parse",
+    "receive_fds", "send_fds", "signal", "stream", "stream_pair", "unparse",
 )  # fmt: skip
 
 Socket = _socket.socket
@@ -55,6 +55,7 @@ _encode = _json.make_encoder(
 )
 #: The kernel's own limit of descriptors in one message.
 MAX_FDS = 253
+_FD = struct.Struct("=i")
 _CONTROL = _socket.CMSG_SPACE(MAX_FDS * 4)
 
 
@@ -92,6 +93,21 @@ def stream_pair() -> tuple[Socket, Socket]:
     return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
 
 
+def listener() -> Socket:
+    """A stream socket that listens at an address which the kernel chooses."""
+    sock = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    sock.bind("")
+    sock.listen(1)
+    return sock
+
+
+def connect(listener: Socket) -> Socket:
+    """A connection to a listening stream socket."""
+    sock = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    sock.connect(listener.getsockname())
+    return sock
+
+
 def stream(fd: int) -> Socket:
     """A Unix stream socket from its descriptor (asking the kernel nothing)."""
     return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
@@ -118,5 +134,6 @@ def receive_fds(sock: Socket, size: int) -> tuple[bytes, list[int]]:
     fds: list[int] = []
     for level, kind, raw in control:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            fds += struct.unpack(f"={len(raw) // 4}i", raw[: len(raw) // 4 * 4])
+            for (fd,) in _FD.iter_unpack(raw[: len(raw) // 4 * 4]):
+                fds.append(fd)
     return data, fds

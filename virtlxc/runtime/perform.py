@@ -13,7 +13,6 @@ import _socket
 import os
 import select
 
-from . import syscalls
 from .lean import Socket, parse, receive_fds, send_fds, signal, unparse
 from .ops import OPS
 from .ops.context import Context, StepError
@@ -156,8 +155,7 @@ def run_child(ctx: Context, side: str, steps: list[dict[str, Any]]) -> None:
 
 def quiet_signals() -> None:
     """What the controller listens to is not for the processes that it forks."""
-    signal.set_wakeup_fd(-1)
-    syscalls.set_signal(signal.SIGTERM, ignored=False)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
 
 
 def _tell(ctx: Context, failure: Failed) -> None:

@@ -9,57 +9,83 @@ from __future__ import annotations
 
 import os
 import select
+import struct
 import zlib
 
 from . import protocol
+from .console import open_slave
 from .journal import undo, undo_records
 from .lean import Socket, parse, send_fds, signal, unparse
 from .ops.context import Context
 from .ops.process import die_with_parent
 from .perform import Conductor, quiet_signals
-from .protocol import Failed, ProtocolError
+from .protocol import Failed, ProtocolError, resolve
+from .service import FEATURES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+#: A zero byte, which no failure (JSON) begins with, and the numbers of a report.
+REPORT = struct.Struct("=x8q")
+_HEAD = REPORT.size
+_LOG_BYTES = 2 << 20
+_LOG_FILES = 3
 #: How long a signal may stop an init that is traced before it is handed on.
 _ATTEND_MS = 20
 
 
-class Boot:
-    """What a performer achieved: pids, and the descriptors that the controller is to keep.
-
-    ``stage`` is 0 when the stage became init itself. ``keys`` are those of steps that are not
-    performed again at a reboot; ``masters`` those of the consoles; ``title`` the words to show.
-    """
-
-    def __init__(self, data: dict[str, Any], fds: list[int]) -> None:
-        self.init = int(data["init"])
-        self.stage = int(data["stage"])
-        self.title: list[str] = data["title"]
-        first = len(data["keys"])
-        last = first + data["masters"]
-        self.keys: dict[str, int] = dict(zip(data["keys"], fds[:first], strict=True))
-        self.masters = fds[first:last]
-        others = iter(fds[last:])
-        self.listener = next(others) if data["listener"] else -1
-        self.messages = next(others) if data["messages"] else -1
-
-
 class Start:
-    """What a start was asked for with: ``head`` and ``packed_plan`` unread, descriptors passed.
+    """What a controller was started with: the packed plan, in a file of no name.
 
     ``packed_boot``: the steps of the next boots, when devices have come or gone since.
     """
 
-    def __init__(self, head: bytes, packed_plan: bytes, fds: list[int]) -> None:
-        self.head = head
-        self.packed_plan = packed_plan
+    def __init__(self) -> None:
+        self.plan_fd = -1
         self.packed_boot = b""
-        self.fds = fds
-        self.controller = os.getpid()
+        self.controller = 0
+
+    def plan(self) -> dict[str, Any]:
+        """The whole plan; who reads it needs much memory."""
+        packed = os.pread(self.plan_fd, os.fstat(self.plan_fd).st_size, 0)
+        plan: dict[str, Any] = parse(zlib.decompress(packed))
+        return plan
+
+
+def settings(plan: dict[str, Any], controller: int) -> list[str]:
+    """What of a plan the controller itself needs, once init runs.
+
+    The run folder, what a reboot shall do, the folder of the cgroup that has the domain's
+    processes, the log's path, its bytes and files. What there is not is empty.
+    """
+    kill = resolve(plan.get("kill"), {"controller": controller})
+    return [
+        plan.get("run", ""),
+        plan.get("on_reboot") or "restart",
+        kill["mount"] + kill["path"] if kill else "",
+        plan.get("log") or "",
+        str(plan.get("log_bytes") or _LOG_BYTES),
+        str(plan.get("log_files") or _LOG_FILES),
+    ]
+
+
+def pack_report(numbers: list[int], title: bytes, texts: list[str]) -> bytes:
+    """What ``read_report`` reads with less effort than JSON takes."""
+    return REPORT.pack(*numbers) + title + os.fsencode("\0".join(texts))
+
+
+def read_report(packet: bytes) -> tuple[tuple[int, ...], bytes, list[str]]:
+    """Numbers, title and texts; raises Failed when the packet tells that, or nothing."""
+    if packet[:1] == b"\0":
+        numbers = REPORT.unpack_from(packet)
+        end = _HEAD + numbers[3]
+        texts = packet[end:].decode("utf-8", "surrogateescape").split("\0")
+        return numbers, packet[_HEAD:end], texts
+    if not packet:
+        raise Failed("controller", "", 0, "", "the performer was killed during the start")
+    raise Failed.from_json(parse(packet)["failed"])
 
 
 def perform(start: Start, channel: Socket, report: Socket) -> None:
@@ -67,15 +93,16 @@ def perform(start: Start, channel: Socket, report: Socket) -> None:
 
     def work() -> Context:
         _introduce(start, channel)
-        plan = parse(zlib.decompress(start.packed_plan))
+        plan = start.plan()
         ctx = _context(start, plan, report)
+        if plan.get("fds"):
+            ctx.keys = _receive_fds(channel, plan["fds"])
         if plan.get("go"):
             ctx.journalled = lambda: _still_wanted(channel)
         else:
             _await_go(channel)
             # Held open here, the controller's end would not tell the daemon of its death.
             channel.close()
-        ctx.keys = dict(zip(plan.get("fds") or (), start.fds, strict=True))
         _conduct(ctx, plan["steps"], report)
         return ctx
 
@@ -86,7 +113,7 @@ def perform_again(start: Start, keys: dict[str, int], report: Socket) -> None:
     """The performer of a reboot from inside: the boot half is undone, then performed."""
 
     def work() -> Context:
-        plan = parse(zlib.decompress(start.packed_plan))
+        plan = start.plan()
         ctx = _context(start, plan, report)
         ctx.keys = keys
         steps = amended(start) or protocol.boot_half(plan["steps"])
@@ -131,6 +158,14 @@ def _introduce(start: Start, channel: Socket) -> None:
     data = {"controller": {"pid": pid, "starttime": protocol.start_time(pid)}}
     protocol.send(channel, data, (pidfd,))
     os.close(pidfd)
+
+
+def _receive_fds(channel: Socket, keys: list[str]) -> dict[str, int]:
+    """The descriptors that the daemon hands over, by the names that the plan has for them."""
+    got = protocol.receive(channel)
+    if got is None:
+        raise Failed("daemon", "", 0, "", "the start was given up")
+    return dict(zip(keys, got[1], strict=True))
 
 
 def _await_go(channel: Socket) -> None:
@@ -180,26 +215,41 @@ def _wait(ctx: Context, channel: Socket, report: Socket) -> None:
 
 
 def _tell_done(ctx: Context, report: Socket) -> None:
+    """Report a boot: all that the controller needs to know, found out here, and descriptors.
+
+    Numbers: init's pid and start time; the stage's pid, 0 if it became init; the size of the title;
+    how many masters and slaves of consoles there are, if a listener and messages. Texts: identity,
+    the settings, keys of steps that are not performed again at a reboot. Descriptors: init's
+    pidfd, masters, slaves, those of the keys (last one first), the listener, the messages.
+    """
     masters = set(ctx.masters)
     kept = {
         key: fd for key, fd in ctx.keys.items() if key not in ctx.boot_keys and fd not in masters
     }
-    init, stage = ctx.pids["init"], ctx.pids["stage"]
-    data = {
-        "init": init,
-        "stage": 0 if stage == init else stage,
-        "title": ctx.title,
-        "keys": list(kept),
-        "masters": len(ctx.masters),
-        "listener": ctx.listener is not None,
-        "messages": ctx.messages is not None,
+    slaves = [slave for slave in map(open_slave, ctx.masters) if slave >= 0]
+    if len(slaves) < len(ctx.masters):
+        slaves = []  # the controller tries again
+    init, stage, controller = ctx.pids["init"], ctx.pids["stage"], ctx.pids["controller"]
+    identity = {
+        "proto": protocol.PROTO,
+        "version": protocol.VERSION,
+        "features": FEATURES,
+        "pid": controller,
+        "starttime": protocol.start_time(controller),
+        "boot_id": protocol.boot_id(),
     }
-    fds = [*kept.values(), *ctx.masters]
+    title = os.fsencode("\0".join(ctx.title))
+    numbers = [
+        *(init, protocol.start_time(init), 0 if stage == init else stage, len(title)),
+        *(len(ctx.masters), len(slaves), ctx.listener is not None, ctx.messages is not None),
+    ]
+    texts = [unparse(identity).decode()[1:-1], *settings(ctx.plan, controller), *kept]
+    fds = [os.pidfd_open(init), *ctx.masters, *slaves, *reversed(kept.values())]
     if ctx.listener is not None:
         fds.append(ctx.listener.fileno())
     if ctx.messages is not None:
         fds.append(ctx.messages.fileno())
-    send_fds(report, unparse({"performed": data}), fds)
+    send_fds(report, pack_report(numbers, title, texts), fds)
 
 
 def _tell_failed(report: Socket, failure: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROTO = 1
+VERSION = "0.1.0"
 SIDES = ("daemon", "controller", "stage", "init")
 #: Larger frames are refused: no honest peer sends one.
 MAX_FRAME = 16 << 20
@@ -75,15 +76,16 @@ def frame(data: Any) -> bytes:
 
 def send(sock: Socket, data: Any, fds: tuple[int, ...] = ()) -> None:
     """Send a frame, with descriptors on its first byte."""
-    raw = frame(data)
+    send_text(sock, unparse(data).decode(), fds)
+
+
+def send_text(sock: Socket, text: str, fds: tuple[int, ...] = ()) -> None:
+    """Send JSON that is written already, like ``send``."""
+    body = text.encode()
+    raw = _LENGTH.pack(len(body)) + body
     sent = send_fds(sock, raw, fds) if fds else sock.send(raw)
     if sent < len(raw):
         sock.sendall(raw[sent:])
-
-
-def send_raw(sock: Socket, body: bytes) -> None:
-    """Send bytes that are no JSON as a frame."""
-    sock.sendall(_LENGTH.pack(len(body)) + body)
 
 
 def receive_raw(sock: Socket) -> tuple[bytes, list[int]] | None:

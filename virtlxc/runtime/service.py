@@ -46,7 +46,7 @@ class Client:
 
     def __init__(self, sock: Socket) -> None:
         self.sock = sock
-        self.buffer = protocol.FrameBuffer(_MAX_REQUEST)
+        self.buffer: protocol.FrameBuffer | None = None
         self.subscribed = False
         self.viewer: Viewer | None = None
 
@@ -57,11 +57,14 @@ class Service:
     def __init__(self, controller: Controller) -> None:
         self.controller = controller
         self.consoles: list[Console] = []
+        # Made before there is need of it: this is done in the spawner, for all controllers.
+        self._first = Console(Log())
         self._poll = select.poll()
         self._clients: dict[int, Client] = {}
         self._masters: dict[int, Console | Messages] = {}
         self._listener: Socket | None = None
         self._watched: dict[int, Callable[[], None]] = {}
+        self._paused = False
 
     # --- what is polled -------------------------------------------------------------------------
 
@@ -78,15 +81,27 @@ class Service:
         if self._watched.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
-    def connect_consoles(self, masters: list[int], log: tuple[str, int, int] | None = None) -> None:
-        """Give the consoles the masters of a boot; the first one logs to (path, size, files)."""
-        while len(self.consoles) < len(masters):
-            first = not self.consoles
-            self.consoles.append(Console(Log(*log) if log is not None and first else None))
-        for console, master in zip(self.consoles, masters, strict=False):
-            console.connect(master)
-            self._masters[master] = console
-            self._poll.register(master, console.events())
+    def connect_consoles(
+        self, masters: list[int], slaves: list[int], log: tuple[str, int, int] | None = None
+    ) -> None:
+        """Give the consoles the ptys of a boot; the first one logs to (path, size, files)."""
+        for number in range(len(masters)):
+            if number == len(self.consoles):
+                self.consoles.append(self._new_console(log))
+            console = self.consoles[number]
+            console.connect(masters[number], slaves[number])
+            self._masters[console.master] = console
+            self._poll.register(console.master, console.events())
+
+    def _new_console(self, log: tuple[str, int, int] | None) -> Console:
+        if self.consoles:
+            return Console()
+        if log is None:
+            self._first.log = None
+        elif self._first.log is not None:
+            path, limit, files = log
+            self._first.log.open(path, limit, files)
+        return self._first
 
     def hear(self, messages: int) -> None:
         """Log what arrives on a datagram socket until the boot is over, like a console's words."""
@@ -98,8 +113,8 @@ class Service:
         """Take the last words of a boot that is over, and close its masters."""
         now = time.monotonic()
         for master, console in list(self._masters.items()):
-            console.read(now)
-            self._pump(console)
+            while console.read(now):
+                self._pump(console)
             self._ignore(master)
             del self._masters[master]
             console.disconnect()
@@ -115,7 +130,8 @@ class Service:
 
     def turn(self, deadline: float | None = None) -> None:
         """Wait for something to happen (at most until ``deadline``) and act on it."""
-        for fd, event in self._poll.poll(self._timeout(deadline)):
+        wait = self._timeout(deadline) if self._paused or deadline is not None else None
+        for fd, event in self._poll.poll(wait):
             if fd in self._masters:
                 self._console_event(self._masters[fd], event)
             elif fd in self._clients:
@@ -124,11 +140,18 @@ class Service:
                 self._watched[fd]()
             else:
                 self._accept()
-        now = time.monotonic()
+        if self._paused:
+            self._resume(time.monotonic())
+
+    def _resume(self, now: float) -> None:
+        """Look again at the consoles whose pause is over."""
+        self._paused = False
         for console in self._masters.values():
             if console.resume is not None and console.resume <= now:
                 console.resume = None
                 self._take(console)
+            if console.resume is not None:
+                self._paused = True
 
     def _timeout(self, deadline: float | None) -> float | None:
         ends = [console.resume for console in self._masters.values() if console.resume is not None]
@@ -145,8 +168,10 @@ class Service:
             self._rearm(console)
 
     def _take(self, console: Console | Messages) -> None:
-        if console.read(time.monotonic()):
+        if console.read(time.monotonic()) and console.viewers:
             self._pump(console)
+        if console.resume is not None:
+            self._paused = True
         self._rearm(console)
 
     def _pump(self, console: Console | Messages) -> None:
@@ -226,6 +251,8 @@ class Service:
             self._arm_viewer(viewer)
 
     def _requests(self, client: Client, data: bytes) -> None:
+        if client.buffer is None:
+            client.buffer = protocol.FrameBuffer(_MAX_REQUEST)
         try:
             for text in client.buffer.feed(data):
                 self._serve(client, text)
@@ -261,17 +288,17 @@ class Service:
     def hello(self, client: Client, request: dict[str, Any]) -> None:
         fds = (os.pidfd_open(os.getpid()),) if request.get("pidfd") else ()
         try:
-            protocol.send(client.sock, {"ok": self.controller.identity()}, fds)
+            protocol.send_text(client.sock, self.controller.identity(), fds)
         finally:
             for fd in fds:
                 os.close(fd)
 
     def status(self, client: Client, request: dict[str, Any]) -> None:
-        protocol.send(client.sock, {"ok": self.controller.status()})
+        protocol.send_text(client.sock, self.controller.status())
 
     def subscribe(self, client: Client, request: dict[str, Any]) -> None:
         client.subscribed = True
-        protocol.send(client.sock, {"ok": self.controller.status()})
+        protocol.send_text(client.sock, self.controller.status())
 
     def console(self, client: Client, request: dict[str, Any]) -> None:
         console = self._console(request)
@@ -312,7 +339,7 @@ class Service:
         except (KeyError, TypeError, ValueError) as error:
             raise CallError("INVALID", f"boot is base64: {error!r}") from None
         self.controller.start.packed_boot = boot
-        protocol.send(client.sock, {"ok": self.controller.status()})
+        protocol.send_text(client.sock, self.controller.status())
 
     def _console(self, request: dict[str, Any]) -> Console:
         number = request.get("tty", 0)

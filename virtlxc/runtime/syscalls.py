@@ -14,7 +14,7 @@ import ctypes
 import errno
 import os
 import struct
-from ctypes import byref, c_char, c_char_p, c_int, c_long, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
+from ctypes import byref, c_char_p, c_int, c_long, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
 
 from .disk import read_text
 
@@ -165,11 +165,17 @@ _umount2 = _call("umount2", c_char_p, c_int)
 _unshare = _call("unshare", c_int)
 _setns = _call("setns", c_int, c_int)
 _prctl = _call("prctl", c_int, c_long, c_long, c_long, c_long)
+#: What a controller calls for itself takes ints as they are: to make objects of declared types of
+#: them touches ten pages more, which a controller has as long as its domain.
+_own_prctl = _libc["prctl"]
 _signal = _call("signal", c_int, c_void_p)
 _personality = _call("personality", c_long)
 _ptrace = _call("ptrace", c_long, c_int, c_long, c_long)
 _sethostname = _call("sethostname", c_char_p, c_size_t)
+_signalfd = _call("signalfd", c_int, c_void_p, c_int)
 _syncfs = _call("syncfs", c_int)
+#: What only the GNU C library has.
+_malloc_trim: Callable[[int], int] = getattr(_libc, "malloc_trim", lambda pad: 0)
 _pivot_root = _call("pivot_root", c_char_p, c_char_p, raw=True)
 _open_tree = _call("open_tree", c_int, c_char_p, c_uint, raw=True)
 _move_mount = _call("move_mount", c_int, c_char_p, c_int, c_char_p, c_uint, raw=True)
@@ -252,7 +258,7 @@ _clone3 = _locked_libc["syscall"]
 _clone3.restype = c_long
 _CLONE3 = (
     c_long(_number("clone3")),
-    (c_char * len(_clone_buffer)).from_buffer(_clone_buffer),
+    (ctypes.c_char * len(_clone_buffer)).from_buffer(_clone_buffer),
     c_size_t(len(_clone_buffer)),
 )
 
@@ -383,6 +389,30 @@ def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
     return _checked(_prctl(option, a, b, c, d))
 
 
+def become_subreaper() -> None:
+    """Have orphaned descendants as children."""
+    _checked(_own_prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def signal_fd(number: int) -> int:
+    """A descriptor that is readable when ``number`` waits, blocked, for the process that asks.
+
+    It may be inherited: it tells each process of its own signals, signalfd(2).
+    """
+    mask = bytearray(128)
+    mask[(number - 1) // 8] = 1 << (number - 1) % 8
+    return _checked(_signalfd(-1, (ctypes.c_char * len(mask)).from_buffer(mask), os.O_CLOEXEC))
+
+
+def trim_heap() -> None:
+    """Give free memory of the heap back, and put the rest in order, for forked processes as well.
+
+    The first large request sorts all free pieces, and writes to each.
+    """
+    _malloc_trim(0)
+    ctypes.create_string_buffer(65536)
+
+
 def set_signal(number: int, *, ignored: bool) -> None:
     """Ignore a signal, or have it at its default."""
     _signal(number, 1 if ignored else 0)
@@ -456,32 +486,51 @@ def attach_device_program(cgroup_fd: int, program_fd: int) -> None:
 
 
 #: The bytes /proc/PID/cmdline is read from must stay where they are.
-_title = ctypes.create_string_buffer(4096)
+_TITLE_SIZE = 4096
+_title = ctypes.create_string_buffer(_TITLE_SIZE)
 _title_at = ctypes.addressof(_title)
+_title_bytes = memoryview(_title).cast("B")
 #: struct prctl_mm_map: start_code, end_code, start_data, end_data, start_brk, brk, start_stack,
-#: arg_start, arg_end, env_start, env_end, auxv, auxv_size, exe_fd (-1: as it is)
-_mm_map = struct.Struct("=12QIi")
-_mm_buffer = ctypes.create_string_buffer(_mm_map.size)
-_mm_at = ctypes.addressof(_mm_buffer)
+#: arg_start, arg_end, env_start, env_end, auxv, then auxv_size and exe_fd (-1: as it is)
+_mm_map = ctypes.create_string_buffer(13 * 8)
+_mm_words = memoryview(_mm_map).cast("B").cast("Q")
+_mm_size = len(_mm_map)
+_BRK, _ARG_START, _ARG_END = 5, 7, 8
 _sbrk = _libc["sbrk"]
 _sbrk.restype = c_void_p
-_sbrk.argtypes = (c_long,)
+
+
+def _prepare_title() -> None:
+    """What ``set_process_title`` has to leave as it is; it holds for forked processes, too.
+
+    Fields of /proc/self/stat: proc_pid_stat(5).
+    """
+    stat = read_text("/proc/self/stat").rpartition(") ")[2].split()
+    code, data = (int(stat[23]), int(stat[24])), (int(stat[42]), int(stat[43]))
+    env = int(stat[47]), int(stat[48])
+    struct.pack_into(
+        "=12QIi", _mm_map, 0, *code, *data, int(stat[44]), 0, int(stat[25]),
+        _title_at, 0, *env, 0, 0, -1,
+    )  # fmt: skip
 
 
 def set_process_title(words: list[str]) -> None:
-    """Make ``words`` the command line of this process (PR_SET_MM_MAP), the first one its comm.
+    """Make ``words`` the command line of this process; see ``show_title``."""
+    show_title(os.fsencode("\0".join(words)))
 
-    Raises OSError where the kernel lacks it (CONFIG_CHECKPOINT_RESTORE); the comm is set anyway.
-    Fields of /proc/self/stat: proc_pid_stat(5).
+
+def show_title(title: bytes) -> None:
+    """Make ``title`` the command line of this process (PR_SET_MM_MAP), its first word the comm.
+
+    Words end at NUL. Raises OSError where the kernel lacks it (CONFIG_CHECKPOINT_RESTORE); the comm
+    is set anyway.
     """
-    _title.value = os.fsencode(words[0])[:15]
-    prctl(PR_SET_NAME, _title_at)
-    text = os.fsencode("\0".join(words))[: len(_title) - 1]
-    ctypes.memmove(_title_at, text + b"\0", len(text) + 1)
-    stat = read_text("/proc/self/stat").rpartition(") ")[2].split()
-    _mm_map.pack_into(
-        _mm_buffer, 0,
-        int(stat[23]), int(stat[24]), int(stat[42]), int(stat[43]), int(stat[44]), _sbrk(0),
-        int(stat[25]), _title_at, _title_at + len(text) + 1, int(stat[47]), int(stat[48]), 0, 0, -1,
-    )  # fmt: skip
-    prctl(PR_SET_MM, PR_SET_MM_MAP, _mm_at, _mm_map.size)
+    if not _mm_words[_ARG_START]:
+        _prepare_title()
+    size = min(len(title), _TITLE_SIZE - 1)
+    _title_bytes[:size] = title[:size]
+    _title_bytes[size] = 0
+    _checked(_own_prctl(PR_SET_NAME, _title, 0, 0, 0))
+    _mm_words[_ARG_END] = _title_at + size + 1
+    _mm_words[_BRK] = _sbrk(0)
+    _checked(_own_prctl(PR_SET_MM, PR_SET_MM_MAP, _mm_map, _mm_size, 0))

@@ -15,6 +15,7 @@ from .controller import Controller
 from .journal import undo_records
 from .ops.context import Context
 from .perform import Conductor
+from .performer import pack_report, settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
 #: Code specialises after some runs, and its caches settle in a few more.
 _TIMES = 20
-_HEAD = b'{"log":"/dev/null","run":"/","kill":{"mount":"/","path":"/"},"fds":[]}'
 _REQUESTS = (
-    b'{"call":"HELLO"}',
+    b'{"call":"HELLO","proto":1,"pidfd":true}',
     b'{"call":"STATUS"}',
     b'{"call":"SUBSCRIBE"}',
     b'{"call":"CONSOLE"}',
@@ -34,7 +34,6 @@ _REQUESTS = (
 def warm_up() -> None:
     """Live a controller's life, with sockets for ptys and ourselves for init."""
     for _ in range(_TIMES):
-        _fork()
         _rehearse()
         _perform()
 
@@ -77,37 +76,48 @@ def _perform() -> None:
         route.link("lo")
 
 
-def _fork() -> None:
-    pid = syscalls.clone(0)
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-
-
 def _rehearse() -> None:
     daemon, channel = lean.stream_pair()
-    controller = Controller(channel, _HEAD, b"", [])
-    report, performer = lean.packet_pair()
     guest, master = lean.stream_pair()
-    viewer, connection = lean.stream_pair()
+    terminal, slave = lean.stream_pair()
+    listener = lean.listener()
+    ends = syscalls.signal_fd(lean.signal.SIGTERM)
+    controller = Controller(ends)
     master.setblocking(False)
-    performed = {
-        "init": os.getpid(), "stage": 0, "title": ["virtlxc", "spawner"], "keys": [],
-        "masters": 1, "listener": False, "messages": False,
-    }  # fmt: skip
-    lean.send_fds(performer, lean.unparse({"performed": performed}), [master.fileno()])
-    controller.adopt(controller.await_performer(report))
+    controller.begin(channel.detach(), ends, os.dup(ends))
+    controller.boot(lambda report: _report(report, [master, slave, listener]))
     controller.report_start()
-    protocol.receive_raw(daemon)
+    protocol.receive(daemon)
     service = controller.service
-    service.admit(connection)
+    viewer = lean.connect(listener)
+    service.turn()
     for request in _REQUESTS:
         viewer.send(len(request).to_bytes(4, "big") + request)
         service.turn()
-        protocol.receive_raw(viewer)
+        for fd in (protocol.receive(viewer) or ({}, []))[1]:
+            os.close(fd)
     for _ in range(3):
         guest.send(b"some words of a guest\r\n")
         service.turn()
+    for sock in (viewer, daemon):
+        sock.shutdown(2)  # the performer has it open as well
+        service.turn()
+    controller.serve()
     controller.release()
-    for sock in (daemon, report, performer, guest, master, viewer):
+    os.close(ends)
+    for sock in (daemon, viewer, guest, terminal, master, slave, listener):
         sock.close()
+
+
+def _report(report: lean.Socket, console: list[lean.Socket]) -> None:
+    """A performer that has nothing to do, and is init itself."""
+    own = os.getpid()
+    title = b"virtlxc\0spawner"
+    texts = ['"proto":1', *settings({"log": "/dev/null"}, own)]
+    packet = pack_report([own, 1, 0, len(title), 1, 1, True, False], title, texts)
+    try:
+        fds = [os.pidfd_open(own), *(sock.fileno() for sock in console)]
+        lean.send_fds(report, packet, fds)
+        lean.signal.pause()
+    finally:
+        os._exit(0)
