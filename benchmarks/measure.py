@@ -91,11 +91,30 @@ def private_kib(pid: int) -> int:
         return sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
 
 
+def page_tables_kib(pid: int) -> int:
+    """Memory of a process's page tables, in KiB."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmPTE:"))
+
+
 def used_kib() -> int:
     """Memory of the whole system that is not available to others, in KiB."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        values = {key: int(rest.split()[0]) for key, rest in (ln.split(":") for ln in file)}
+    values = meminfo()
     return values["MemTotal"] - values["MemAvailable"]
+
+
+def meminfo() -> dict[str, int]:
+    """The fields of /proc/meminfo, in KiB."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return {key: int(rest.split()[0]) for key, rest in (ln.split(":") for ln in file)}
+
+
+def below(pid: int) -> Iterator[int]:
+    """A process and all its descendants."""
+    yield pid
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        for child in file.read().split():
+            yield from below(int(child))
 
 
 def parent_of(pid: int) -> int:

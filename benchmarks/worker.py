@@ -149,14 +149,41 @@ def adopted(bench: Bench) -> None:
         bench.ours.kill(name)
 
 
+def many(bench: Bench, key: str) -> None:
+    """Start one container, then all; tell their keepers, and wait until memory.py has looked."""
+    subject = bench.subjects[key]
+    names = [f"many{i}" for i in range(bench.count)]
+    for name in names:
+        subject.define(name, veth=True)
+    started: list[str] = []
+    for group in (names[:1], names[1:]):
+        for name in group:
+            subject.start(name)
+        started += group
+        print(json.dumps([subject.keeper(name) for name in started]), flush=True)
+        sys.stdin.readline()
+    for name in names:
+        subject.kill(name)
+
+
+def many_ours(bench: Bench) -> None:
+    many(bench, "ours")
+
+
+def many_lxc(bench: Bench) -> None:
+    many(bench, "lxc")
+
+
 PHASES: dict[str, tuple[Callable[[Bench], None], ...]] = {
     "running": (starts_and_kills, command_line, idle),
     "adopted": (adopted,),
+    "many-ours": (many_ours,),
+    "many-lxc": (many_lxc,),
 }
 
 
 def main() -> None:
-    bench = Bench(json.load(sys.stdin))
+    bench = Bench(json.loads(sys.stdin.readline()))
     with quiet_interpreter():
         for part in PHASES[sys.argv[1]]:
             print(f"  {part.__name__.replace('_', ' ')} ...", file=sys.stderr, flush=True)
