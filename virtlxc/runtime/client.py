@@ -32,6 +32,8 @@ _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "LD_
 _START_TIMEOUT = 60.0
 #: How long after its sockets a process that was killed may take to be gone, in seconds.
 _DYING = 0.5
+#: Files of no name may have to say that nobody will execute them: vm.memfd_noexec, since Linux 6.3.
+_MFD_NOEXEC_SEAL = 8
 #: How often a pid may turn out to be taken between looking and forking.
 _PID_ATTEMPTS = 5
 
@@ -204,7 +206,12 @@ class Spawner:
 
 def _pack(plan: Mapping[str, Any]) -> int:
     """The plan in a file without a name: whoever performs it reads it, the controller keeps it."""
-    fd = os.memfd_create("virtlxc-plan", os.MFD_CLOEXEC)
+    try:
+        fd = os.memfd_create("virtlxc-plan", os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        fd = os.memfd_create("virtlxc-plan", os.MFD_CLOEXEC)
     try:
         with open(fd, "wb", closefd=False) as file:
             file.write(zlib.compress(json.dumps(plan).encode(), 1))

@@ -83,13 +83,13 @@ class Controller:
 
     # --- identity -------------------------------------------------------------------------------
 
-    def identity(self) -> str:
+    def identity(self) -> bytes:
         """The answer to HELLO."""
-        return f'{{"ok":{{{self._identity},{self._status()}}}}}'
+        return f'{{"ok":{{{self._identity},{self._status()}}}}}'.encode()
 
-    def status(self) -> str:
+    def status(self) -> bytes:
         """The answer to STATUS and others."""
-        return f'{{"ok":{{{self._status()}}}}}'
+        return f'{{"ok":{{{self._status()}}}}}'.encode()
 
     def _status(self) -> str:
         """What changes, as JSON: writing it down touches less than having it encoded does."""
@@ -220,7 +220,7 @@ class Controller:
             f'{{"init":{self.init},"init_starttime":{self.init_start},'
             f'"consoles":{len(self.service.consoles)}}}'
         )
-        protocol.send_text(self.channel, f'{{"started":{started}}}')
+        protocol.send_raw(self.channel, f'{{"started":{started}}}'.encode())
         self.service.unwatch(self.channel.fileno())
         # Who started us hears of what follows, without asking for it.
         self.service.admit(self.channel, subscribed=True)

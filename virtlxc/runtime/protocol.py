@@ -76,12 +76,11 @@ def frame(data: Any) -> bytes:
 
 def send(sock: Socket, data: Any, fds: tuple[int, ...] = ()) -> None:
     """Send a frame, with descriptors on its first byte."""
-    send_text(sock, unparse(data).decode(), fds)
+    send_raw(sock, unparse(data), fds)
 
 
-def send_text(sock: Socket, text: str, fds: tuple[int, ...] = ()) -> None:
+def send_raw(sock: Socket, body: bytes, fds: tuple[int, ...] = ()) -> None:
     """Send JSON that is written already, like ``send``."""
-    body = text.encode()
     raw = _LENGTH.pack(len(body)) + body
     sent = send_fds(sock, raw, fds) if fds else sock.send(raw)
     if sent < len(raw):

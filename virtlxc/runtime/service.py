@@ -288,17 +288,17 @@ class Service:
     def hello(self, client: Client, request: dict[str, Any]) -> None:
         fds = (os.pidfd_open(os.getpid()),) if request.get("pidfd") else ()
         try:
-            protocol.send_text(client.sock, self.controller.identity(), fds)
+            protocol.send_raw(client.sock, self.controller.identity(), fds)
         finally:
             for fd in fds:
                 os.close(fd)
 
     def status(self, client: Client, request: dict[str, Any]) -> None:
-        protocol.send_text(client.sock, self.controller.status())
+        protocol.send_raw(client.sock, self.controller.status())
 
     def subscribe(self, client: Client, request: dict[str, Any]) -> None:
         client.subscribed = True
-        protocol.send_text(client.sock, self.controller.status())
+        protocol.send_raw(client.sock, self.controller.status())
 
     def console(self, client: Client, request: dict[str, Any]) -> None:
         console = self._console(request)
@@ -339,7 +339,7 @@ class Service:
         except (KeyError, TypeError, ValueError) as error:
             raise CallError("INVALID", f"boot is base64: {error!r}") from None
         self.controller.start.packed_boot = boot
-        protocol.send_text(client.sock, self.controller.status())
+        protocol.send_raw(client.sock, self.controller.status())
 
     def _console(self, request: dict[str, Any]) -> Console:
         number = request.get("tty", 0)
