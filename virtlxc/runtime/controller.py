@@ -193,6 +193,8 @@ class Controller:
         hearing = fds.pop() if messages else -1
         if listener:
             service.listen(stream(fds.pop()))
+        for old in self._keys.values():
+            os.close(old)  # the performer of a reboot has sent them again
         self._keys = {}
         for key in keys:
             self._keys[key] = fds.pop()
