@@ -236,6 +236,40 @@ def test_the_traffic_of_an_interface(lab: LimitLab, ref: Ref) -> None:
     assert "bpf" in lab.instance.run("tc", "filter", "show", "dev", "lim0", "ingress").ok()
 
 
+GROUPS = """<network><name>grouped</name><bridge name='grp0'/>
+<ip address='10.85.0.1' prefix='24'/>
+<portgroup name='slow'><bandwidth><inbound average='100'/></bandwidth></portgroup>
+<portgroup name='free'/>
+<portgroup name='usual' default='yes'><bandwidth><inbound average='200'/></bandwidth></portgroup>
+</network>"""
+GROUPED = """<interface type='network'><mac address='52:54:00:11:cb:{at:02x}'/>
+<source network='grouped'{group}/><target dev='grp-{at}'/>{more}</interface>"""
+
+
+def test_limits_of_port_groups(lab: LimitLab, ref: Ref) -> None:
+    """A card's own come first; then its group's, or those of the default one."""
+    lab.call("NETWORK_DEFINE_XML", xml=GROUPS)
+    own = "<bandwidth><inbound average='400'/></bandwidth>"
+    rows = (
+        (1, " portgroup='slow'", "", "819"),
+        (2, " portgroup='free'", "", None),
+        (3, "", "", "1638"),
+        (4, " portgroup='slow'", own, "3276"),
+        (5, " portgroup='none'", "", None),
+    )
+    for at, group, more, rate in rows:
+        card = GROUPED.format(at=at, group=group, more=more)
+        lab.attach(ref, card)
+        shown = lab.instance.run("tc", "class", "show", "dev", f"grp-{at}").ok()
+        assert (f"rate {rate}" in shown) if rate else shown == ""
+        lab.detach(ref, card)
+    net = lab.call("NETWORK_LOOKUP_BY_NAME", name="grouped")["net"]
+    text = lab.call("NETWORK_GET_XML_DESC", net=net, flags=0)["xml"]
+    assert "<portgroup name='usual' default='yes'>" in text
+    for call in ("NETWORK_DESTROY", "NETWORK_UNDEFINE"):
+        lab.call(call, net=net)
+
+
 @pytest.mark.kernel
 def test_the_number_of_processes(lab: LimitLab, ref: Ref) -> None:
     lab.instance.virtlxc("limits", "tuned", "--pids", "77", "--live", "--config").ok()

@@ -387,6 +387,10 @@ def test_limit_that_would_not_hold_is_refused(host: Host) -> None:
     ref = host.networks.define(xml("b", "10.83.0").replace("<ip", floor + "<ip"))
     with pytest.raises(VirtlxcError, match="the floor of <bandwidth> would not be in force"):
         host.networks.start(ref)
+    group = f"<portgroup name='g'>{floor}</portgroup>"
+    ref = host.networks.define(xml("g", "10.84.0").replace("</network>", group + "</network>"))
+    with pytest.raises(VirtlxcError, match="the floor of <bandwidth> would not be in force"):
+        host.networks.start(ref)
     ip("link", "add", "theirs", "type", "bridge")
     other = f"<network><name>o</name><forward mode='bridge'/><bridge name='theirs'/>{limit}"
     ref = host.networks.define(other.format("") + "</network>")

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.unit.plan_scenes import BRIDGED, FULL, GOLDEN, START, domain, plan
-from virtlxc.host.facts import StartFacts
-from virtlxc.model import Console, Domain, Features, Os
+from virtlxc.host.facts import Network, StartFacts
+from virtlxc.model import Bandwidth, Console, Domain, Features, Os
+from virtlxc.model.bandwidth import Rate
 from virtlxc.plan import Plan, process, render
 from virtlxc.plan.steps import Step
 from virtlxc.runtime.ops import OPS
@@ -106,6 +107,19 @@ def _steps(made: Plan, op: str) -> list[Step]:
 def test_console_is_made_without_one() -> None:
     assert plan(domain(consoles=())).consoles == 1
     assert plan(domain(consoles=(Console(), Console()))).consoles == 2
+
+
+def test_a_port_group_that_is_not_there_is_told_of() -> None:
+    card = replace(BRIDGED, type="network", source="default", portgroup="pg")
+    made = plan(domain(interfaces=(card,)))
+    assert "network 'default' has no port group 'pg', ignored" in made.warnings
+    limits = {"pg": Bandwidth(inbound=Rate(average=10)), "": Bandwidth(inbound=Rate(average=9))}
+    network = Network(active=True, bridge="virbr0", port_limits=limits)
+    start = replace(START, networks={"default": network})
+    assert StartFacts.from_json(start.to_json()) == start
+    made = plan(domain(interfaces=(card,)), start=start)
+    assert not any("port group" in warning for warning in made.warnings)
+    assert [step.args["inbound"]["average"] for step in _steps(made, "link-rate")] == [10240]
 
 
 def test_environment_of_the_domain_wins() -> None:

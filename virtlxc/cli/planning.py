@@ -160,13 +160,16 @@ def host_facts(paths: Paths, file: str | None) -> tuple[HostFacts, str]:
 def _networks(paths: Paths, domain: model.Domain) -> dict[str, Network]:
     """The domain's virtual networks as the daemon would have them ready."""
     names = {card.source for card in domain.interfaces if card.type == "network" and card.source}
-    return {name: Network(active=True, bridge=_bridge(paths, name)) for name in sorted(names)}
+    return {name: _network(paths, name) for name in sorted(names)}
 
 
-def _bridge(paths: Paths, network: str) -> str:
-    """The bridge of a network by its definition; a word for it where that cannot be read."""
+def _network(paths: Paths, name: str) -> Network:
+    """A network by its definition; words for its bridge where that cannot be read."""
+    unknown = f"<bridge of {name}>"
     try:
-        with open(f"{paths.networks}/{network}.xml", encoding="utf-8") as file:
-            return parse_network(file.read()).bridge.name or f"<bridge of {network}>"
+        with open(f"{paths.networks}/{name}.xml", encoding="utf-8") as file:
+            found = parse_network(file.read())
     except (OSError, VirtlxcError):
-        return f"<bridge of {network}>"
+        return Network(active=True, bridge=unknown)
+    limits = found.port_limits
+    return Network(active=True, bridge=found.bridge.name or unknown, port_limits=limits)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from virtlxc.host.plain import from_plain, to_plain
+from virtlxc.model.bandwidth import Bandwidth
 
 OLDEST_KERNEL = (5, 14)
 ALL_IDS = (0, (1 << 32) - 1)
@@ -213,10 +214,14 @@ class Init:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """A virtual network: whether it is active, and its bridge."""
+    """A virtual network: whether it is active, its bridge, and the limits of its port groups.
+
+    ``port_limits`` are those of :attr:`virtlxc.model.network.Network.port_limits`.
+    """
 
     active: bool
     bridge: str = ""
+    port_limits: Mapping[str, Bandwidth] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

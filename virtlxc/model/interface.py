@@ -85,8 +85,6 @@ INTERFACE = Table(
             path="source/@portgroup",
             field="portgroup",
             when=("type", ("network",)),
-            treatment=KEPT,
-            note="networks have no port groups",
         ),
         Value(path="source/@bridge", field="source", when=("type", ("bridge",))),
         Value(path="source/@bridge", field="bridge", when=("type", ("network",)), live=True),

@@ -215,6 +215,16 @@ class NetworkRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PortGroup:
+    """``<portgroup>``: what interfaces get that name it, or if it is the ``default``, name none."""
+
+    name: str
+    default: bool | None = None
+    bandwidth: Bandwidth | None = None
+    kept: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DnsmasqOption:
     """``<dnsmasq:option>``: one line for dnsmasq's configuration, as its author wrote it."""
 
@@ -244,6 +254,7 @@ class Network:
     routes: tuple[NetworkRoute, ...] = ()
     dnsmasq_options: tuple[DnsmasqOption, ...] = ()
     bandwidth: Bandwidth | None = None
+    portgroups: tuple[PortGroup, ...] = ()
     connections: int | None = None
     kept: tuple[Kept, ...] = ()
 
@@ -256,6 +267,15 @@ class Network:
     def own_bridge(self) -> bool:
         """Whether the bridge is made and deleted with the network."""
         return self.forward is None or self.forward.mode in OWN_BRIDGE_MODES
+
+    @property
+    def port_limits(self) -> dict[str, Bandwidth]:
+        """By the names of port groups; "" is for interfaces that name none."""
+        limits = {group.name: group.bandwidth or Bandwidth() for group in self.portgroups}
+        for group in self.portgroups:
+            if group.default:
+                limits[""] = limits[group.name]
+        return limits
 
     @property
     def subnets(self) -> tuple[Subnet, ...]:

@@ -205,6 +205,18 @@ DNSMASQ_OPTION = Table(
     (Value(path="@value", field="value", type=types.matching("[^\n]+", "one line")),),
     namespaces={"dnsmasq": DNSMASQ_NAMESPACE},
 )
+PORTGROUP = Table(
+    "portgroup",
+    model.PortGroup,
+    (
+        Value(path="@name", field="name", type=types.NOT_EMPTY),
+        Value(path="@default", field="default", type=types.YES_NO),
+        Keep(path="@trustGuestRxFilters", note="for macvtap devices of virtual machines"),
+        Keep(path="vlan", note="needs Open vSwitch"),
+        Keep(path="virtualport", note="needs Open vSwitch"),
+        Object(path="bandwidth", field="bandwidth", table=BANDWIDTH),
+    ),
+)
 NETWORK = Table(
     "network",
     model.Network,
@@ -239,7 +251,7 @@ NETWORK = Table(
         Repeat(path="ip", field="ips", table=IP),
         Repeat(path="route", field="routes", table=ROUTE),
         Keep(path="virtualport", note="needs Open vSwitch"),
-        Keep(path="portgroup", note="interfaces cannot choose one"),
+        Repeat(path="portgroup", field="portgroups", table=PORTGROUP),
         Repeat(
             path="dnsmasq:options/dnsmasq:option", field="dnsmasq_options", table=DNSMASQ_OPTION
         ),

@@ -439,6 +439,10 @@ def _warnings(scene: Scene) -> Iterator[str]:
         yield cgroups.NO_DEVICE_RULES
     if proc.missed(scene):
         yield proc.WARNING
+    for card in scene.domain.interfaces:
+        there = scene.start.networks.get(card.source or "") if card.type == "network" else None
+        if card.portgroup and there is not None and card.portgroup not in there.port_limits:
+            yield f"network '{card.source}' has no port group '{card.portgroup}', ignored"
     for field in cgroups.given_up(scene):
         yield f"the host has no controller for {ELEMENT[field]}, ignored"
     for item in unserved(scene.domain):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from virtlxc.host.network import rates
-from virtlxc.model import Interface, Ip, Route
+from virtlxc.model import Bandwidth, Interface, Ip, Route
 from virtlxc.plan import lending
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Step, Undo
@@ -144,21 +144,29 @@ def _veth(scene: Scene, card: Interface, host: str, guest: str) -> Iterator[Step
         boot=True,
         undo=Undo(op="link-aside", args={"host": host, "mac": mac}),
     )
-    yield from _rates(card, host, guest)
+    yield from _rates(bandwidth_of(scene, card), host, guest)
     yield from _addresses(host, card.host_ips, "controller", _WITH_LINK)
     yield from _routes(host, card.host_routes, "controller", _WITH_LINK)
 
 
-def _rates(card: Interface, host: str, guest: str) -> Iterator[Step]:
+def bandwidth_of(scene: Scene, card: Interface) -> Bandwidth | None:
+    """The card's own limits, or else those of its port group of its network."""
+    if card.bandwidth is not None or card.type != "network":
+        return card.bandwidth
+    network = scene.start.networks.get(card.source or "")
+    return network.port_limits.get(card.portgroup or "") if network else None
+
+
+def _rates(bandwidth: Bandwidth | None, host: str, guest: str) -> Iterator[Step]:
     """libvirt's own directions: inbound is what the guest receives, so what its link sends."""
-    inbound, outbound = rates.inbound(card.bandwidth), rates.outbound(card.bandwidth)
+    inbound, outbound = rates.inbound(bandwidth), rates.outbound(bandwidth)
     if inbound is None and outbound is None:
         return
     told = [
         f"{name} {rate.average} KiB/s"
         for name, rate in (
-            ("inbound", card.bandwidth and card.bandwidth.inbound),
-            ("outbound", card.bandwidth and card.bandwidth.outbound),
+            ("inbound", bandwidth and bandwidth.inbound),
+            ("outbound", bandwidth and bandwidth.outbound),
         )
         if rate and rate.average
     ]

@@ -216,11 +216,12 @@ def _check_supported(network: Network, doing: str) -> None:
             From.NETWORK,
         )
     protecting = [f"<{kept.path}>" for kept in network.kept if kept.protects]
-    if network.bandwidth is not None:
-        if others:
-            protecting.append("<bandwidth> of somebody else's bridge")
-        rates = (network.bandwidth.inbound, network.bandwidth.outbound)
-        protecting += ["the floor of <bandwidth>"] * any(rate and rate.floor for rate in rates)
+    if network.bandwidth is not None and others:
+        protecting.append("<bandwidth> of somebody else's bridge")
+    limits = (network.bandwidth, *network.port_limits.values())
+    rates = [rate for one in limits if one for rate in (one.inbound, one.outbound) if rate]
+    if any(rate.floor for rate in rates):
+        protecting.append("the floor of <bandwidth>")
     if protecting:
         names = ", ".join(protecting)
         raise VirtlxcError(

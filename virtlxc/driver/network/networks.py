@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
 from virtlxc.host.network import allocate, dnsmasq
 from virtlxc.host.network.facts import read_facts
 from virtlxc.host.network.netlink import Netlink
+from virtlxc.model.bandwidth import Bandwidth
 from virtlxc.model.complete import random_mac
 from virtlxc.model.network import Bridge, Dns, Forward, Network
 from virtlxc.model.network_document import format_network, parse_network
@@ -257,6 +258,11 @@ class Networks(Definitions[Network, NetworkView]):
             view.name: (view.active, view.current.bridge.name or "")
             for view in self._views.values()
         }
+
+    def port_limits(self, name: str) -> Mapping[str, Bandwidth]:
+        """[fast] What interfaces of a network are limited to, by port group."""
+        view = self._by_name(name)
+        return view.current.port_limits if view is not None else {}
 
     # Inside; callers hold the lock
 

@@ -64,7 +64,9 @@ class HostView:
                     with doing("attach its interfaces"):
                         self._networks.ready(card.source)
         networks = {
-            name: Network(active=active, bridge=bridge)
+            name: Network(
+                active=active, bridge=bridge, port_limits=self._networks.port_limits(name)
+            )
             for name, (active, bridge) in self._networks.known().items()
         }
         by_name = self._registry.snapshot.by_name
