@@ -45,6 +45,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "polkit": ("polkitd", "dbus-daemon"),
     "lxml": ("python3-lxml",),
     "mmdebstrap": ("mmdebstrap",),
+    "debootstrap": ("debootstrap",),
     "lxcfs": ("lxcfs",),
     "crun": ("crun",),
     "shells": ("zsh-static", "zsh-common", "fish"),

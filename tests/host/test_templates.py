@@ -10,8 +10,6 @@ import shutil
 import signal
 import subprocess
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,12 +17,11 @@ import pytest
 from tests import distributions, peers, rootfs
 from tests.harness import CHECKOUT, Instance, wait_for
 from tests.host.guestlab import Guest
+from tests.host.mirrorlab import ADDRESS, MIRROR, mirror
 from tests.namespaces import Result
 
 pytestmark = [pytest.mark.host, pytest.mark.guests]
 
-ADDRESS, PORT = "10.9.9.1", 8080
-MIRROR = f"http://{ADDRESS}:{PORT}/debian"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZfZm9yIHRlc3RzIG9ubHkgICAgICAgICAgICAg test\n"
 
 
@@ -35,25 +32,6 @@ def builder(instance: Instance) -> None:
         place = "/usr/local/sbin"
         instance.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place).ok()
         instance.run("cp", peers.fetch("mmdebstrap").program("mmdebstrap"), place).ok()
-
-
-@contextmanager
-def mirror(instance: Instance, folder: Path) -> Iterator[None]:
-    """Serves ``folder`` on MIRROR while it lasts; its processes are the test's own."""
-    if "br9" not in instance.own_links:
-        instance.bridge("br9", f"{ADDRESS}/24")
-    python = instance.argv()[0]
-    server = instance.spaces.popen(
-        [python, "-m", "tests.mirror", str(folder), ADDRESS, str(PORT)],
-        env=instance.environment(),
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert server.stdout is not None and server.stdout.readline() == b"ready\n"
-        yield
-    finally:
-        server.kill()
-        server.wait()
 
 
 def new(instance: Instance, name: str, template: str, *words: str, timeout: float = 120) -> Result:

@@ -163,6 +163,10 @@ class TestCache:
         ("  Could not connect to 10.9.9.9:80 (10.9.9.9). - connect (113)", "cannot be reached"),
         ("Temporary failure resolving 'mirror.example'", "cannot be reached"),
         ("dpkg: error: cannot copy: No space left on device", "no space is left"),
+        ("E: Invalid Release signature (key id 6ED0E7B8)", "signature of the mirror"),
+        ("E: Release signed by unknown key (key id 6ED0)", "signature of the mirror"),
+        ("E: Keyring-based check was requested; aborting accordingly", "signature of the mirror"),
+        ("E: Failed getting release file http://m/debian/dists/x/Release", "has no such suite"),
         ("E: something new", "ended with status 25: E: something new"),
     ],
 )

@@ -47,7 +47,10 @@ _KEPT = 40  # lines of what it said, for a failure
 # says of a mirror that does not answer that it has no such suite, too.
 _CAUSES = (
     (
-        re.compile(r"(?i)NO_PUBKEY|BADSIG|not signed|invalid signature|clearsigned|EXPKEYSIG"),
+        re.compile(
+            r"(?i)NO_PUBKEY|BADSIG|not signed|invalid signature|clearsigned|EXPKEYSIG|"
+            r"invalid release signature|signed by unknown key|keyring-based check was requested"
+        ),
         "the signature of the mirror's index is not good",
         "if the mirror is right, install its keys: apt install debian-archive-keyring",
     ),
@@ -69,6 +72,11 @@ _CAUSES = (
         re.compile(r"(?i)does not have a Release file|no Release file"),
         "the mirror has no such suite",
         "name a suite that it has: bookworm, trixie, or see its folder dists/",
+    ),
+    (
+        re.compile(r"Failed getting release file"),
+        "the mirror cannot be reached, or has no such suite",
+        "look at the network and the name of the suite, or name another --mirror",
     ),
     (
         re.compile(r"(?i)Unable to locate package|has no installation candidate"),
@@ -143,7 +151,9 @@ def _confined(recipe: Recipe, scratch: str) -> list[str]:
 
 
 def _debootstrap(recipe: Recipe, tree: str) -> list[str]:
-    words = [programs.require("debootstrap", "cannot make a Debian"), "--variant=minbase"]
+    # Of itself it only warns when it has no keys to check the mirror's index with.
+    checked = ("--variant=minbase", "--force-check-gpg")
+    words = [programs.require("debootstrap", "cannot make a Debian"), *checked]
     if recipe.packages:
         words.append(f"--include={','.join(recipe.packages)}")
     mirror = [recipe.mirror] if recipe.mirror else []
