@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import rootfs
-from tests.harness import CHECKOUT, Instance
+from tests.harness import CHECKOUT, Instance, wait_for
 from tests.host.guestlab import FIRST_ID, Guest, guest
 from tests.namespaces import Result
 
@@ -22,6 +22,8 @@ _AS_IT_IS = "<virtlxc:filesystem target='{0}' idmap='none'/>"
 _INIT = """\
 #!/bin/sh
 trap 'exit 0' TERM INT
+# Before anybody enters from outside: who is seen as process 0 cannot leave the top of cgroup2.
+{daemon} &
 while :; do sleep 1000 & wait; done
 """
 
@@ -80,9 +82,9 @@ def uid_of(pid: int) -> int:
 
 
 def bare(instance: Instance) -> Nest:
-    """A guest with the host's own programs, whose init is a shell that waits: up at once."""
-    root = instance.memory_folder("bare-root")
-    files = instance.seen(root)
+    """A guest with the host's own programs, whose init is a shell that starts the daemon."""
+    root = files = instance.root / "bare-root"  # not in memory: older kernels cannot map its ids
+    files.mkdir()
     programs = dict.fromkeys(
         path
         for path in ("/usr", sys.base_prefix, sys.prefix, str(CHECKOUT))
@@ -98,7 +100,10 @@ def bare(instance: Instance) -> Nest:
     (files / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (files / "etc/group").write_text("root:x:0:\ntty:x:5:\n")
     (files / "etc/virtlxc/virtlxc.toml").write_text(CONFIG)
-    rootfs.script(files, "/init", _INIT)
+    environment = ("env", f"PYTHONPATH={CHECKOUT}", "PYTHONDONTWRITEBYTECODE=1", "HOME=/root")
+    path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+    command = (*environment, path, sys.executable, "-m", "virtlxc")
+    rootfs.script(files, "/init", _INIT.format(daemon=" ".join((*command, "daemon"))))
     rootfs.make_busybox(files / "srv/guest")
     found = guest(
         instance,
@@ -110,9 +115,10 @@ def bare(instance: Instance) -> Nest:
         devices="".join(map(_BIND.format, programs)),
         extra="".join(map(_AS_IT_IS.format, programs)),
     ).start()
-    environment = ("env", f"PYTHONPATH={CHECKOUT}", "PYTHONDONTWRITEBYTECODE=1", "HOME=/root")
-    path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
-    return Nest(found, (*environment, path, sys.executable, "-m", "virtlxc"))
+    # Looked at by its files: an exec would be somebody who enters.
+    socket = found.inside / "run/virtlxc/virtlxc-sock"
+    wait_for("the daemon inside", socket.exists, 30)
+    return Nest(found, command)
 
 
 def outer_uid(inner: int) -> int:

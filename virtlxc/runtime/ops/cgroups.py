@@ -242,8 +242,19 @@ def enable(ctx: Context, *, mount: str, path: str, controllers: list[str]) -> No
     file = f"{mount}{path.rstrip('/')}/cgroup.subtree_control"
     have = read_text(file).split()
     missing = [f"+{name}" for name in controllers if name not in have]
-    if missing:
+    if not missing:
+        return
+    try:
         put(file, " ".join(missing))
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        # Of a container that is a host: its first processes, or who entered it from outside.
+        text = (
+            f"{file}: the group has processes, and only an empty one hands controllers down "
+            "(have the daemon started by this host's init, which is before anybody enters it)"
+        )
+        raise StepError(errno.EBUSY, file, text) from None
 
 
 def chown(ctx: Context, *, mount: str, path: str, uid: int, gid: int, files: list[str]) -> None:
