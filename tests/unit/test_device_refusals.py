@@ -86,6 +86,11 @@ def _limit(path: str) -> Domain:
 # The domain, and the text behind "cannot start domain 'web1': ".
 REFUSED: tuple[tuple[Domain, str], ...] = (
     (
+        domain(blkiotune=BlkioTune(devices=(BlkioDevice(path="/dev/sda", weight=300),))),
+        "limit the traffic with /dev/sda: nothing shares '/dev/sda' by weight: its scheduler is "
+        "not BFQ, and io.cost is off (echo bfq > /sys/dev/block/8:0/queue/scheduler)",
+    ),
+    (
         _disk(type="block", source="/dev/gone"),
         "make /dev/vda: there is no '/dev/gone' (plug it in, or mend its <source>)",
     ),

@@ -130,3 +130,26 @@ def test_usb_devices_are_found(bus: str) -> None:
     )
     assert usb.find(vendor=0x0529, product=2, devices=bus) == ()
     assert usb.find(bus=1, device=4, devices="/nowhere") == ()
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "cost", "weigher"),
+    [
+        ("none mq-deadline [bfq]\n", None, "bfq"),
+        ("[none] mq-deadline bfq\n", None, ""),
+        ("[none]\n", "8:0 enable=1 ctrl=auto model=linear\n", "iocost"),
+        ("[none]\n", "8:16 enable=1 ctrl=auto\n8:0 enable=0 ctrl=auto\n", ""),
+        (None, "8:0 enable=1\n", ""),
+    ],
+)
+def test_what_shares_a_disk_by_weight(
+    tmp_path: Path, scheduler: str | None, cost: str | None, weigher: str
+) -> None:
+    disk = tmp_path / "dev/block/8:0/queue"
+    disk.mkdir(parents=True)
+    if scheduler is not None:
+        (disk / "scheduler").write_text(scheduler)
+    if cost is not None:
+        (tmp_path / "fs/cgroup").mkdir(parents=True)
+        (tmp_path / "fs/cgroup/io.cost.qos").write_text(cost)
+    assert blockdevices.weigher((8, 0), str(tmp_path)) == weigher
