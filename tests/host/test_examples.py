@@ -29,7 +29,7 @@ pytestmark = pytest.mark.host
 EXAMPLES = CHECKOUT / "xml-examples"
 ACCOUNTS = {"runner": 1000, "user": 1001}
 
-# The host of the examples; "$1" is a folder with images for devices.
+# The host of the examples; "$1" is a folder with images for devices, "$2" one for its own folders.
 HOST = r"""
 set -e
 mkdir -p /tmp/olddev
@@ -44,7 +44,12 @@ find /tmp/olddev -mindepth 1 -maxdepth 1 ! -name pts ! -name shm ! -name mqueue 
     ! -name hugepages -exec cp -a -t /dev {} +
 umount -R -l /tmp/olddev
 rmdir /tmp/olddev
-for place in /srv /run /var/lib; do mount -t tmpfs -o mode=755 host $place; done
+mount -t tmpfs -o mode=755 host /run
+# On a disk: a tmpfs takes idmapped mounts from Linux 6.3 on only.
+for place in /srv /var/lib; do
+    mkdir -p "$2$place"
+    mount --bind "$2$place" $place
+done
 mkdir /run/netns /dev/vg0
 for name in mysql broken backup; do
     cp -a $(losetup --find --show $1/$name) /dev/vg0/$name
@@ -113,7 +118,8 @@ def host() -> Iterator[Host]:
         if name == "mysql":
             ext4(made)
     try:
-        instance.run("sh", "-c", HOST, "sh", str(images)).ok()
+        disk = instance.root / "disk"
+        instance.run("sh", "-c", HOST, "sh", str(images), str(disk)).ok()
         instance.own_links |= set(instance.links())
         for place in ("/srv/www", "/srv/data/db1", "/srv/data/nested", "/srv/ci/cache"):
             instance.seen(Path(place)).mkdir(parents=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import CHECKOUT
-from tests.peers import Tree, qemu
+from tests.peers import Tree, cache_folder, qemu
 
 HERE = Path(__file__).resolve().parent
 Progress = Callable[[str], None]
@@ -121,7 +121,8 @@ def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
         subprocess.run([depmod, "-b", tree.root, modules.name], check=True)
     # What Python reads comes by a second share, which the guest may cache: the first may not be.
     cached = sorted({"/usr", str(CHECKOUT), sys.prefix, sys.base_prefix})
-    inside = f"sh {HERE}/inside.sh {SHARED} {CHECKOUT} {sys.executable} {' '.join(cached)}"
+    words = [f"{HERE}/inside.sh", SHARED, str(CHECKOUT), sys.executable, *cached]
+    inside = f"VIRTLXC_CACHE={cache_folder()} sh {' '.join(words)}"
     machine = {
         "--kimg": f"{tree.root}/boot/vmlinuz-{modules.name}",
         "--mods": "auto",
