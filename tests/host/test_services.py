@@ -47,7 +47,7 @@ def problems() -> Iterator[dict[str, str]]:
     instance = Instance()
     try:
         root = instance.root / "host"
-        _make(root)
+        make(root)
         instance.define(DOMAIN.format(root=root))
         host = Guest(instance, "host", root).start().up()
         program = f"{host_image.CODE}/tests/vm/systemd_inside.py"
@@ -59,7 +59,7 @@ def problems() -> Iterator[dict[str, str]]:
         instance.close()
 
 
-def _make(root: Path) -> None:
+def make(root: Path) -> None:
     root.mkdir()
     distributions.unpack("host", root)
     host_image.add_code(root)
