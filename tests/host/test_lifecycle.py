@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from tests.harness import Instance, wait_for
 from tests.host.lifelab import CRASHED, PAUSED, RUNNING, SHUTOFF, Lab, Ref, document, is_alive
 from virtlxc.driver.constants import Event, Start
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.rpc.client import Connection
 
 pytestmark = pytest.mark.host
 
@@ -144,6 +147,50 @@ def test_a_shutdown_overrules_the_reboot_before_it(lab: Lab, domain: Ref) -> Non
     lab.call("DOMAIN_REBOOT", dom=domain, flags=0)
     lab.call("DOMAIN_SHUTDOWN", dom=domain)
     assert lab.await_state(domain, SHUTOFF) == (SHUTOFF, 1)
+
+
+SLOW = """end=$(($(date +%s) + 4))
+while [ $(date +%s) -lt $end ]; do :; done
+trap 'exit 0' TERM
+while :; do sleep 1 & wait $!; done
+"""
+
+
+def test_an_init_that_has_only_begun_is_waited_for(lab: Lab) -> None:
+    """A system's own does much before it sets up its signals."""
+    ref = lab.define("slow", init="/init")
+    lab.script("slow", SLOW)
+    try:
+        lab.start(ref)
+        lab.call("DOMAIN_SHUTDOWN", dom=ref)
+        assert lab.await_state(ref, SHUTOFF) == (SHUTOFF, 1)
+    finally:
+        remove(lab, ref)
+
+
+def test_a_destroy_overtakes_a_shutdown_that_waits(lab: Lab) -> None:
+    ref = lab.define("slow", init="/init")
+    lab.script("slow", "while :; do :; done\n")
+    try:
+        lab.start(ref)
+        caught: list[VirtlxcError] = []
+        asking = threading.Thread(target=_shut_down, args=(lab.instance, ref, caught))
+        asking.start()
+        time.sleep(0.5)
+        lab.destroy(ref)
+        asking.join(5)
+        assert not asking.is_alive()
+        assert re.search("ended by a destroy meanwhile|not running", caught[0].message)
+    finally:
+        remove(lab, ref)
+
+
+def _shut_down(instance: Instance, ref: Ref, caught: list[VirtlxcError]) -> None:
+    try:
+        with Connection(instance.paths.socket) as other:
+            other.call("DOMAIN_SHUTDOWN", dom=ref)
+    except VirtlxcError as error:
+        caught.append(error)
 
 
 def test_an_init_that_would_not_notice_is_an_error_at_once(lab: Lab) -> None:

@@ -99,6 +99,13 @@ def _awaited(pid: int) -> int:
         return 0
 
 
+def activity(pid: int) -> tuple[bool, int]:
+    """Whether ``pid`` sleeps now, and the processor time it has spent, in ticks."""
+    with open(f"/proc/{pid}/stat", errors="replace", newline="\n") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return fields[0] in "SI", int(fields[11]) + int(fields[12])
+
+
 def _status(pid: int) -> dict[str, str]:
     with open(f"/proc/{pid}/status", errors="replace", newline="\n") as file:
         return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
