@@ -68,6 +68,33 @@ def test_read_only_stays_read_only(instance: Instance, idmap: bool) -> None:
     assert list(data.iterdir()) == [], shown
 
 
+def test_what_is_masked_stays_masked(instance: Instance) -> None:
+    """Neither uncovered, nor looked at through another /proc or /sys, nor made writable."""
+    define(instance, "masked", folder(instance.busybox(), "/"), idmap=True)
+    shown = inside(
+        instance,
+        "masked",
+        "see() { cat $1/keys 2>/dev/null | grep . && echo ESCAPED: $*; }\n"
+        "umount /proc/keys; umount -l /proc/keys; see /proc by umount\n"
+        "mkdir -p /mnt; mount -t proc proc /mnt; see /mnt by another; umount /mnt\n"
+        "unshare -m sh -c 'umount /proc/keys; mount -t proc proc /mnt;"
+        " cat /proc/keys /mnt/keys' | grep '^[0-9a-f]* ' && echo ESCAPED: by a namespace\n"
+        "unshare -mpf sh -c 'mount -t proc proc /proc; cat /proc/keys'"
+        " | grep '^[0-9a-f]* ' && echo ESCAPED: by a pid namespace\n"
+        "unshare -Urmpf sh -c 'mount -t proc proc /proc; cat /proc/keys'"
+        " | grep '^[0-9a-f]* ' && echo ESCAPED: by a user namespace\n"
+        "mount --bind /proc /mnt; see /mnt by a bind; umount /mnt\n"
+        "mount -t sysfs sysfs /mnt && ls /mnt/firmware | grep . && echo ESCAPED: by another sysfs\n"
+        "umount /mnt; umount /sys/firmware; ls /sys/firmware | grep . && echo ESCAPED: firmware\n"
+        "for path in /proc/sys /proc/irq /proc/sysrq-trigger /sys; do\n"
+        "mount -o remount,rw,bind $path; mount -o remount,rw $path\n"
+        "grep \" $path rw\" /proc/mounts && echo ESCAPED: $path is writable; done\n"
+        "umount -l /proc; mount -t proc proc /proc; see /proc by one in its place\n"
+        "echo done",
+    )
+    assert shown.endswith("done\n") and "ESCAPED" not in shown, shown
+
+
 @pytest.mark.parametrize("idmap", [True, False])
 def test_no_root_file_system_shows_none_of_the_hosts_data(instance: Instance, idmap: bool) -> None:
     define(instance, "bare", "", idmap=idmap)

@@ -12,6 +12,7 @@ from virtlxc.model import Bandwidth, Disk, Domain, Filesystem, Hostdev, Interfac
 from virtlxc.plan import start
 from virtlxc.plan.changes import AtStartOnly, Change, difference, understood
 from virtlxc.plan.scene import Scene
+from virtlxc.runtime.service import FEATURES
 
 INIT = (4711, 99)
 CARD = replace(BRIDGED, target="vnet0", guest="eth0")
@@ -157,9 +158,11 @@ def test_a_controller_of_an_earlier_version_is_told_only_what_it_knows() -> None
     boot = change(base(idmap=SHIFTED), base(idmap=SHIFTED, filesystems=(ROOT, DATA))).boot
     (fork,) = (step for step in boot if step.op == "fork-stage")
     assert fork.args["owner"] == 1000000
-    (fork,) = (step for step in understood(boot, ["amend"]) if step.op == "fork-stage")
+    elder = understood(boot, ["amend"])
+    (fork,) = (step for step in elder if step.op == "fork-stage")
     assert "owner" not in fork.args
-    assert understood(boot, ["amend", "owner"]) == boot
+    assert [step.op for step in boot if step.op not in {one.op for one in elder}] == ["lock-inside"]
+    assert understood(boot, FEATURES) == boot
 
 
 def test_a_hosts_end_that_comes_up_gets_its_addresses_and_routes_again() -> None:

@@ -243,16 +243,17 @@ def boot_half(steps: Sequence[Step]) -> tuple[Step, ...]:
     return (*opened, *(step for step in steps if step.boot))
 
 
-# Arguments that controllers learned later, each with the name of a feature that they tell.
-_LEARNED = ("owner",)
+# What controllers learned later, arguments and operations: each is a feature that they tell.
+_LEARNED = frozenset({"owner", "lock-inside", "screen-tree"})
 
 
 def understood(steps: Sequence[Step], features: Iterable[str]) -> tuple[Step, ...]:
     """``steps`` for a controller with these features, which may be of an earlier version."""
-    unknown = set(_LEARNED).difference(features)
+    unknown = _LEARNED.difference(features)
     return tuple(
         replace(step, args={name: step.args[name] for name in step.args if name not in unknown})
         for step in steps
+        if step.op not in unknown
     )
 
 

@@ -323,6 +323,20 @@ def protect_kernel(scene: Scene) -> Iterator[Step]:
     yield inside.step("mask files of the kernel", "mask", {"targets": list(MASKED)}, masked)
 
 
+def lock_kernel(scene: Scene) -> Iterator[Step]:
+    """Behind the pivot: the kernel gives no user namespace to who is not in his own root.
+
+    Without a user namespace root could mount another /proc whatever is locked here.
+    """
+    if scene.userns and not scene.domain.container.nesting:
+        yield inside.step(
+            "lock /proc and /sys",
+            "lock-inside",
+            {"targets": ["/proc", "/sys"]},
+            "nobody inside uncovers what is hidden, or mounts others in which it is not",
+        )
+
+
 def additions(scene: Scene) -> Iterator[Step]:
     """The other file systems, in the domain's order."""
     for filesystem in scene.domain.filesystems:

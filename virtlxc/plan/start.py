@@ -162,6 +162,7 @@ def _mounts(scene: Scene) -> Iterator[Step]:
     yield from mounts.additions(scene)
     yield from hostroot.close(scene)
     yield mounts.pivot(scene)
+    yield from mounts.lock_kernel(scene)
 
 
 def _inside(scene: Scene) -> Iterator[Step]:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from .controller import Controller
 
-FEATURES = ("console", "resize", "intent", "kill", "subscribe", "amend", "owner")
+FEATURES = (
+    *("console", "resize", "intent", "kill", "subscribe", "amend"),
+    *("owner", "lock-inside", "screen-tree"),  # what a boot may have: virtlxc.plan.changes
+)
 _MAX_CLIENTS = 64
 #: An amended boot half may be long; nobody but root can connect.
 _MAX_REQUEST = 1 << 20

@@ -92,6 +92,7 @@ OPS: dict[str, Callable[..., None]] = {
     "open-tree": mounts.open_tree,
     "mount-attr": mounts.mount_attr,
     "lock-tree": locks.lock_tree,
+    "lock-inside": locks.lock_inside,
     "new-mount": mounts.new_mount,
     "shift-tree": layers.shift_tree,
     "overlay": layers.overlay,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def made_aside(make: Callable[[], int], what: str) -> int:
+def made_aside(make: Callable[[], list[int]], what: str) -> list[int]:
     """What ``make`` gives in a forked process; its OSError here. ``what`` that process does."""
     ours, theirs = packet_pair()
     pid = syscalls.clone(0)
@@ -28,12 +28,12 @@ def made_aside(make: Callable[[], int], what: str) -> int:
         if not number:
             raise StepError(0, "", f"the process that {what} was killed")
         raise OSError(int(number), os.strerror(int(number)), path or None)
-    return fds[0]
+    return fds
 
 
-def _answer(make: Callable[[], int], parent: Socket) -> None:
+def _answer(make: Callable[[], list[int]], parent: Socket) -> None:
     try:
-        send_fds(parent, b"made", [make()])
+        send_fds(parent, b"made", make())
     except OSError as error:
         parent.send(f"{error.errno or 0} {error.filename or ''}".encode())
     finally:

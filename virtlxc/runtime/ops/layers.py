@@ -53,7 +53,8 @@ def screen_tree(ctx: Context, *, key: str, optional: bool = False) -> None:
     """
     lower = ctx.key(key)
     try:
-        ctx.put(key, made_aside(lambda: _screened(lower), "lays the overlay"))
+        (screened,) = made_aside(lambda: [_screened(lower)], "lays the overlay")
+        ctx.put(key, screened)
     except OSError as error:
         if not optional or error.errno != errno.EINVAL:
             raise
@@ -92,7 +93,8 @@ def overlay(
     """
     lower = ctx.key(key)
     options = [["userxattr"]] if unprivileged else []
-    ctx.put(key, made_aside(lambda: _laid(lower, changes, options), "lays the overlay"))
+    (laid,) = made_aside(lambda: [_laid(lower, changes, options)], "lays the overlay")
+    ctx.put(key, laid)
 
 
 def _laid(lower: int, changes: str | None, more: list[list[str]]) -> int:

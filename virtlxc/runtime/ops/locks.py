@@ -14,7 +14,7 @@ from .. import syscalls
 from .aside import made_aside
 from .context import Context
 from .inside import hide
-from .trees import is_dir
+from .trees import is_dir, lookup
 
 
 def lock_tree(
@@ -25,7 +25,8 @@ def lock_tree(
     ``covers``: paths in the tree to hide for good first, as ``mask`` does.
     """
     tree = ctx.key(key)
-    ctx.put(key, made_aside(lambda: _locked_clone(tree, recursive, covers or []), "locks"))
+    (locked,) = made_aside(lambda: [_locked_clone(tree, recursive, covers or [])], "locks")
+    ctx.put(key, locked)
 
 
 def _locked_clone(tree: int, recursive: bool, covers: list[str]) -> int:
@@ -39,6 +40,37 @@ def _locked_clone(tree: int, recursive: bool, covers: list[str]) -> int:
     syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
     flags = syscalls.AT_RECURSIVE if recursive or covers else 0
     return syscalls.open_tree(syscalls.AT_FDCWD, place, syscalls.OPEN_TREE_CLONE | flags)
+
+
+def lock_inside(ctx: Context, *, targets: list[str]) -> None:
+    """Init, after pivot: lock what is mounted at the guest's ``targets`` and below, for good.
+
+    Nobody inside can unmount what covers a part of them, nor clear an attribute; and because the
+    covers are locked, the kernel mounts no other file system of the kind (proc, sysfs), on which
+    they would not be: mount_too_revealing in its fs/namespace.c.
+    """
+    root = ctx.key("root")
+    trees = made_aside(lambda: _heirs(root, targets), "locks")
+    for target, tree in zip(targets, trees, strict=True):
+        found = lookup(root, target, True)
+        os.fchdir(found)
+        os.close(found)
+        syscalls.umount2(".", syscalls.MNT_DETACH)
+        found = lookup(root, target, True)
+        syscalls.move_mount(tree, found)
+        os.close(found)
+        os.close(tree)
+    os.chdir("/")
+
+
+def _heirs(root: int, targets: list[str]) -> list[int]:
+    """Clones of what is mounted there, as a mount namespace of a lesser user namespace has it."""
+    # The working directory moves along with its mount to the new namespace; descriptors do not.
+    os.fchdir(root)
+    syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_EMPTY_PATH | syscalls.AT_RECURSIVE
+    return [syscalls.open_tree(lookup(here, target, True), "", flags) for target in targets]
 
 
 def _null() -> int:
