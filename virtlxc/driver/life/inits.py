@@ -12,6 +12,7 @@ import signal
 import stat
 import struct
 import sys
+import time
 from dataclasses import dataclass
 
 from virtlxc.host.inits import look
@@ -64,14 +65,26 @@ def kind_of(pid: int) -> Kind:
     return kind
 
 
+# A C library blocks all signals for the moment of a fork; who waits for them blocks them longer.
+_LOOKS = 5
+_LOOK_SECONDS = 0.01
+
+
 def listens(pid: int, signum: int) -> bool:
     """Whether ``pid`` handles the signal, or blocks it and so may wait for it.
 
     The kernel drops every other signal to an init that is not SIGKILL or SIGSTOP.
     """
-    lines = _status(pid)
-    mask = int(lines["SigCgt"], 16) | int(lines["SigBlk"], 16) | _awaited(pid)
-    return bool(mask >> (signum - 1) & 1)
+    bit = 1 << (signum - 1)
+    for number in range(_LOOKS):
+        if number:
+            time.sleep(_LOOK_SECONDS)
+        lines = _status(pid)
+        if (int(lines["SigCgt"], 16) | _awaited(pid)) & bit:
+            return True
+        if not int(lines["SigBlk"], 16) & bit:
+            return False
+    return True
 
 
 # The number of rt_sigtimedwait(2), in which the kernel shows the awaited signals as not blocked.
