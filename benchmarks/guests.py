@@ -58,7 +58,7 @@ def ours(instance: Instance) -> list[int]:
 def busybox(instance: Instance) -> str:
     xml = DOMAIN.format(
         name="box", memory=64, nesting="", extra="", idmap=IDMAP, features="<privnet/>",
-        root=instance.busybox("box"), devices="",
+        root=instance.busybox("box"), devices="", init="/sbin/init",
     )  # fmt: skip
     instance.define(xml)
     return "box"
