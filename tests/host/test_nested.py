@@ -72,7 +72,7 @@ def test_a_guest_of_a_debian_lives_and_leaves_nothing() -> None:
 
 def _lives_and_leaves_nothing(nest: Nest) -> None:
     """Looked at from inside and, whatever that says, from the host."""
-    if nest.guest.run("test", "-x", "/bin/busybox").code != 0:
+    if not (nest.guest.inside / "usr/bin/busybox").exists():
         busybox = rootfs.find_busybox().read_bytes()
         (nest.guest.files / "usr/bin/busybox").write_bytes(busybox)
         (nest.guest.files / "usr/bin/busybox").chmod(0o755)
@@ -230,6 +230,33 @@ def test_ids_run_out_with_a_mend(nest: Nest) -> None:
     assert f"{CONTAINER}, and has the ids 0-{IDS - 1}: give it more by a larger count" in said
     for name in ("one", "two"):
         nest.virtlxc("delete", name).ok()
+
+
+# As systemd does with what it got: out of the top, which hands all controllers down then.
+TAKES_GROUPS = """\
+#!/bin/sh
+cd /sys/fs/cgroup
+mkdir own
+for pid in $(cat cgroup.procs); do echo $pid > own/cgroup.procs; done
+for name in $(cat cgroup.controllers); do echo +$name > cgroup.subtree_control; done
+echo "handed down: $(cat cgroup.subtree_control | wc -w) of $(cat cgroup.controllers | wc -w)"
+"""
+
+
+@pytest.mark.kernel
+def test_a_guest_that_hands_controllers_down_is_entered_and_rebooted(instance: Instance) -> None:
+    root = instance.busybox()
+    rootfs.script(root, "/etc/rc", TAKES_GROUPS)
+    found = guest(instance, "taker", root=root).start()
+    said = found.wait_log("handed down: ").split("handed down: ")[1].split()
+    assert said[0] == said[2], "all that it has"
+    assert "0::/own\n" in found.run("cat", "/proc/self/cgroup").ok(), "where its init is"
+    old = (instance.virtlxc("domid", "taker").ok(), "-\n\n")
+    instance.virtlxc("reboot", "taker").ok()
+    wait_for("another init", lambda: instance.virtlxc("domid", "taker").ok() not in old)
+    wait_for("its second boot", lambda: found.log().count("handed down: ") == 2)
+    assert "0::/own\n" in found.run("cat", "/proc/self/cgroup").ok()
+    found.stop()
 
 
 @pytest.mark.kernel

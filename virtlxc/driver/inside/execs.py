@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from virtlxc.driver import refusals
@@ -140,9 +140,27 @@ def _environment(view: View) -> dict[str, str]:
 
 
 def _groups(view: View) -> list[Any]:
-    """Where init is, in every hierarchy; cgroup2 first."""
+    """Where init is, in every hierarchy; cgroup2 first.
+
+    On cgroup2 that is its choice: systemd, for one, leaves the top of what it got, which hands
+    controllers down from then on and takes no process any more.
+    """
     assert view.run is not None
-    return [view.run.payload.below("init"), *dict.fromkeys(view.run.v1.values())]
+    group = view.run.payload.below("init")
+    path = _group_of(view.run.init.pid)
+    if path.startswith(f"{group.path}/") and os.path.isdir(group.mount + path):
+        group = replace(group, path=path)
+    return [group, *dict.fromkeys(view.run.v1.values())]
+
+
+def _group_of(pid: int) -> str:
+    """Its group on cgroup2; '' when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return ""
+    return next((line[3:] for line in lines if line.startswith("0::")), "")
 
 
 def open_namespaces(core: Core, ref: Ref, flags: int) -> list[int]:

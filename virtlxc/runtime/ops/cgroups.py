@@ -156,8 +156,15 @@ def _children(folder: int) -> list[str]:
 
 
 def clear(ctx: Context, *, mount: str, path: str) -> None:
-    """Remove what the guest of an earlier boot left below this cgroup. For the boot half."""
+    """Take away what the guest of an earlier boot left in and below this cgroup. For the boot half.
+
+    Its systemd had it hand controllers down: then the kernel lets nobody be born in it.
+    """
     _remove_below(mount + path)
+    file = f"{mount}{path}/cgroup.subtree_control"
+    handed_down = read_text(file).split() if os.path.exists(file) else []
+    if handed_down:
+        put(file, " ".join(f"-{name}" for name in handed_down))
 
 
 def kill(ctx: Context, *, mount: str, path: str) -> None:
