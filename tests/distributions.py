@@ -35,6 +35,8 @@ RECIPES = {
         (
             *("systemd-sysv", "dbus", "libpam-systemd", "systemd-resolved", "iproute2"),
             *("iputils-ping", "openssh-server", "less", "nano", "python3-minimal"),
+            # And what debootstrap adds of itself.
+            *("lsb-base", "usr-is-merged"),
         ),
     ),
     # A host: what virtlxc needs, and what tests of systemd hosts ask.

@@ -149,7 +149,7 @@ def test_memory_swap_and_processor_time(lab: LimitLab, ref: Ref) -> None:
     for change in (partial(lab.call_memory, ref, 56 * mib),
                    partial(lab.set, "MEMORY", ref, LIVE, limit)):  # fmt: skip
         change()
-        now = [int(held()[files]) for files in wanted][:3:2]
+        now = [int(held()[files]) for files in list(wanted)[:3:2]]
         assert now[1] + now[0] * on_v2 == 80 << 20
     assert now[0] == 60 << 20
 

@@ -267,7 +267,7 @@ def test_definitions_move_both_ways(libvirtd: peers.Libvirtd, tmp_path: Path) ->
         assert "00:16:3e:01:02:03" in xml
         assert "<watchdog model='i6300esb'" in xml
         assert instance.domains("--all", "--autostart") == ["old"]
-        assert move("import", "-c", "lxc:///system", "old").ok() == "nothing\n\n"
+        assert move("import", "-c", "lxc:///system", "old").ok() == "nothing to do\n\n"
         # Only the sides have changed that should have.
         assert libvirtd.virsh("list", "--all", "--name").split() == ["old"]
 
@@ -278,7 +278,7 @@ def test_definitions_move_both_ways(libvirtd: peers.Libvirtd, tmp_path: Path) ->
         theirs = libvirtd.virsh("dumpxml", "new")
         assert "<virtlxc:pids limit='100'/>" in theirs.replace('"', "'")
         assert libvirtd.virsh("domuuid", "new") == instance.virtlxc("domuuid", "new").ok()
-        assert move("export", "-c", "lxc:///system", "new").ok() == "nothing\n\n"
+        assert move("export", "-c", "lxc:///system", "new").ok() == "nothing to do\n\n"
         libvirtd.virsh("desc", "new", "--config", "--new-desc", "changed there")
         left = move("export", "-c", "lxc:///system", "new")
         assert "left as it is at lxc:///system: domain 'new' is there, and not as" in left.stderr
@@ -296,7 +296,7 @@ def test_definitions_move_both_ways(libvirtd: peers.Libvirtd, tmp_path: Path) ->
 def test_what_is_no_container_is_left_there(shared_instance: Instance) -> None:
     argv = ours("--root", str(shared_instance.root), "import", "-c", TEST, "test")
     ran = shared_instance.run(*argv)
-    assert ran.ok() == "nothing\n\n"
+    assert ran.ok() == "nothing to do\n\n"
     assert "left there: domain 'test' is a domain of type 'test'" in ran.stderr
 
 
