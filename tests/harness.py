@@ -215,9 +215,14 @@ class Instance:
         return [p for p in self.spaces.mounts_below(self.root) if p not in self.own_mounts]
 
     def memory_folder(self, name: str) -> Path:
-        """A folder below the instance's root that is in memory, with idmapped mounts; its path."""
+        """A folder below the instance's root that takes idmapped mounts; its path.
+
+        In memory, where the kernel's tmpfs takes them (from 6.3 on).
+        """
         path = self.root / name
         path.mkdir()
+        if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 3):
+            return path
         self.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(path)).ok()
         self.own_mounts.add(str(path))
         return path
