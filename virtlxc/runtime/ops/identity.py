@@ -61,7 +61,22 @@ def rlimit(ctx: Context, *, name: str, soft: int | None = None, hard: int | None
         raise StepError(0, name, f"unknown resource limit '{name}'")
     old_soft, old_hard = resource.getrlimit(number)
     new_hard = old_hard if hard is None else hard
-    resource.setrlimit(number, (old_soft if soft is None else soft, new_hard))
+    new_soft = old_soft if soft is None else soft
+    try:
+        resource.setrlimit(number, (new_soft, new_hard))
+    except ValueError:  # what the module makes of EINVAL and EPERM
+        raise _refused_limit(name, new_soft, new_hard, old_hard) from None
+
+
+def _refused_limit(name: str, soft: int, hard: int, old_hard: int) -> StepError:
+    if hard >= 0 and not 0 <= soft <= hard:
+        text = f"a soft limit of {soft} is above the hard one, {hard}"
+        return StepError(errno.EINVAL, name, text.replace(" -1 ", " 'unlimited' "))
+    text = (
+        f"a hard limit of {hard} is above this host's, which is {old_hard} (ask for less, or give"
+        f" the daemon more: Limit{name.upper()}= of virtlxc.service, ulimit before it is started)"
+    )
+    return StepError(errno.EPERM, name, text.replace(" -1 ", " 'unlimited' "))
 
 
 def keyring(ctx: Context) -> None:
