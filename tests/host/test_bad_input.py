@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,12 @@ CHILDREN = (
     "numatune, on_crash, on_lockfailure, on_poweroff, on_reboot, os, perf, pm, resource, seclabel, "
     "sysinfo, title, uuid, vcpu, vcpus"
 )
+
+
+def online(kind: str) -> str:
+    return Path(f"/sys/devices/system/{kind}/online").read_text().strip()
+
+
 UNKNOWN = document(more="<frobnicate level='3'/>")
 
 # What is refused by define: the document, and the words.
@@ -162,6 +169,16 @@ START = {
         document(init="<init>/outside</init>"),
         "execute init: there is no '/outside' in the root folder '{root}/rootfs' (mend"
         " <os><init>)",
+    ),
+    "processors that the host has not": (
+        document(more="<vcpu cpuset='0,900'>1</vcpu>"),
+        f"set cpuset.cpus: processors 0,900 are asked for, and this host has {online('cpu')} (see"
+        " cpuset= of <vcpu>)",
+    ),
+    "a memory node that the host has not": (
+        document(more="<numatune><memory mode='strict' nodeset='3'/></numatune>"),
+        f"set cpuset.mems: memory nodes 3 are asked for, and this host has {online('node')} (see"
+        " nodeset= of <numatune>)",
     ),
     "idmap that does not fit the files": (
         document(root="{root}/foreign", more=IDMAP.format(first=0, more="")),

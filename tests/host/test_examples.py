@@ -346,7 +346,7 @@ echo "took=$(( $(now) - start ))"
     ),
     "systemd": Example(
         unique="memtune/hard_limit",
-        script=_say(killed="(tail /dev/zero) >/dev/null 2>&1; echo $?"),
+        script=_say(killed="dd if=/dev/zero of=/dev/null bs=1G count=1 2>/dev/null; echo $?"),
         expect=lambda said: said["killed"] == "137",
     ),
     "tenant": Example(

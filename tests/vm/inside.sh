@@ -29,12 +29,15 @@ ip link set lo up
 modprobe xhci_pci
 cd "$checkout" || exit 1
 export HOME=/root LC_ALL=C
+# What systemd gives its services.
+ulimit -H -n 524288
 # Emulated, each plugin costs seconds to import: only those that host tests use.
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
 export PATH="$(dirname "$python"):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 uname -r
 cat /proc/mounts
+export VIRTLXC_RESULTS="$results"
 xargs -d '\n' "$python" -m pytest -v -p no:cacheprovider -p pytest_timeout --timeout 1800 \
-    --junitxml="$results/junit.xml" -o junit_family=xunit1 <"$results/tests"
+    -p tests.vm.told <"$results/tests"
 echo "exit status $?"
 sync

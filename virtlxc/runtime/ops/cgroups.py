@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 #: How long a removal waits for processes that are already dying, in seconds.
 _PATIENCE = 1.0
+_CPUSETS = {
+    "cpuset.cpus": ("processors", "cpu", "see cpuset= of <vcpu>"),
+    "cpuset.mems": ("memory nodes", "node", "see nodeset= of <numatune>"),
+}
 
 
 def mkdir(ctx: Context, *, mount: str, path: str, shared: bool = False) -> None:
@@ -230,9 +234,23 @@ def write(
         value = f"{os.major(number)}:{os.minor(number)} {value}"
     try:
         put(f"{mount}{path}/{file}", value)
-    except OSError:
-        if not optional:
+    except OSError as error:
+        if optional:
+            return
+        why = why_not(file, value, error)
+        if why is None:
             raise
+        raise StepError(error.errno or 0, f"{mount}{path}/{file}", why) from None
+
+
+def why_not(file: str, value: str, error: OSError) -> str | None:
+    """A sentence for a cpuset that the host has not; None for every other refusal."""
+    kind = _CPUSETS.get(file)
+    if kind is None or error.errno not in (errno.ERANGE, errno.EINVAL):
+        return None
+    what, folder, mend = kind
+    have = read_text(f"/sys/devices/system/{folder}/online").strip()
+    return f"{what} {value} are asked for, and this host has {have} ({mend})"
 
 
 def inherit(ctx: Context, *, mount: str, path: str, files: list[str]) -> None:
