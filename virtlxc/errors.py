@@ -74,16 +74,22 @@ class VirtlxcError(Exception):
     """Something that the user can mend.
 
     ``message`` names the object, the step, the cause and, when we know one, the mend. ``code`` and
-    ``domain`` are libvirt's, so that clients of its API can act on them.
+    ``domain`` are libvirt's, so that clients of its API can act on them; ``errno`` is the kernel's
+    number where a client acts on that, and travels as libvirt's does, in int1.
     """
 
     def __init__(
-        self, message: str, code: int = Code.OPERATION_FAILED, domain: int = From.LXC
+        self,
+        message: str,
+        code: int = Code.OPERATION_FAILED,
+        domain: int = From.LXC,
+        errno: int = -1,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.domain = domain
+        self.errno = errno
 
 
 class KernelRefused(Exception):

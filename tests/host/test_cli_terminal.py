@@ -181,8 +181,36 @@ def test_exec_takes_environment_folder_and_user(box: Instance) -> None:
     )
 
 
-def test_exec_of_what_is_not_there(box: Instance) -> None:
-    assert "error: Failed to run 'nosuch'\nerror: " in box.virtlxc("exec", "box", "nosuch").failed()
+@pytest.mark.parametrize(
+    ("words", "status", "reason"),
+    [
+        (["nosuch"], 127, "the domain has no program 'nosuch' in /usr/local/sbin:"),
+        (["/bin/nosuch"], 127, "/bin/nosuch: No such file or directory"),
+        (["/etc/passwd"], 126, "/etc/passwd: Permission denied"),
+        (["/etc"], 126, "/etc: Permission denied"),
+        (["--env", "PATH=/etc:/bin", "passwd-here"], 126, "/etc/passwd-here: Permission denied"),
+        (["--env", "PATH=/etc:/bin", "empty"], 126, "/bin/empty: Exec format error"),
+        # What comes before the program is tried is no status of a program.
+        (["--user", "nobody-here", "true"], 1, "nobody-here"),
+        (["--cwd", "/nowhere", "true"], 1, "/nowhere"),
+    ],
+)
+def test_exec_of_what_cannot_be_run(
+    words: list[str], status: int, reason: str, box: Instance
+) -> None:
+    """The statuses of shells, and of docker and lxc-attach: 127 not found, 126 not executable."""
+    (box.root / "rootfs/etc/passwd-here").write_text("")
+    (box.root / "rootfs/bin/empty").write_text("")
+    (box.root / "rootfs/bin/empty").chmod(0o755)
+    ran = box.virtlxc("exec", "box", *words)
+    assert (ran.code, ran.stdout.strip()) == (status, ""), ran.stderr
+    first, second = ran.stderr.splitlines()
+    assert first == f"error: Failed to run '{words[-1]}'"
+    assert second.startswith("error: ") and reason in second
+    entered = box.virtlxc("lxc-enter-namespace", "box", words[-1])
+    assert entered.code == (1 if status > 1 else 0), "as virsh, which does not tell them apart"
+    in_batch = box.virtlxc(f"exec box {' '.join(words)}; domid box")
+    assert in_batch.code == 0, "a batch has the status of its last command"
 
 
 WITHOUT_PROMPT_TOOLKIT = """

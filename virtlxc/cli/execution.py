@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 
@@ -14,6 +15,9 @@ from virtlxc.errors import VirtlxcError
 OWN = "virtlxc"
 EXITED = 0
 SIGNALED = 128  # what shells add to a signal's number
+# Shells' statuses of a program that could not be executed.
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
+STATUSES = {errno.ENOENT: NOT_FOUND, errno.ENOTDIR: NOT_FOUND}
 
 
 class Execution:
@@ -60,7 +64,10 @@ class Execution:
         except VirtlxcError as error:
             if relay is not None:
                 relay.ended()
-            raise Failed(f"Failed to run '{self.argv[0]}'", error.message) from None
+            status = STATUSES.get(error.errno, NOT_EXECUTABLE) if error.errno > 0 else 1
+            raise Failed(
+                f"Failed to run '{self.argv[0]}'", error.message, status=status
+            ) from None
         if relay is None:
             self._relay(found["fds"][0])
             return self._status(found["handle"])

@@ -1,4 +1,4 @@
-"""What ends a command with exit status 1: the lines that go to stderr, each after ``error: ``."""
+"""What ends a command early: the lines that go to stderr, each after ``error: ``, and a status."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from virtlxc.errors import Code
 class Failed(Exception):
     """A command did not do its work; ``lines`` say what, then why.
 
-    ``code`` is libvirt's number of the daemon's error, 0 when the daemon has no part in it.
+    ``code`` is libvirt's number of the daemon's error, 0 when the daemon has no part in it;
+    ``status`` is the command's exit status.
     """
 
-    def __init__(self, *lines: str, code: int = 0) -> None:
+    def __init__(self, *lines: str, code: int = 0, status: int = 1) -> None:
         super().__init__(*lines)
         self.lines = lines
         self.code = code
+        self.status = status
 
     @property
     def lacks_call(self) -> bool:

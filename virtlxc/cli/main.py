@@ -148,7 +148,7 @@ def carry_out(session: Session, command: Command, args: Args) -> int:
         return exit.status
     except Failed as failed:
         session.complain(*failed.lines)
-        status = 1
+        status = failed.status
         if failed.code in BROKEN:
             session.lost()
     except VirtlxcError as error:

@@ -22,7 +22,8 @@ value. Several commands in one word are a batch; no command at all opens the she
 
 Exit status: 0, or 1 when something went wrong, with lines that begin with `error: ` on standard
 error. `exec` gives the status of the program that it ran, 128 and the signal's number when a signal
-ended it.
+ended it, 127 when the domain has no such program, 126 when it cannot be executed, and 1 when it was
+not tried: no such domain, no such user.
 
 ## Options before the command
 

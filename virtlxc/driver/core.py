@@ -99,6 +99,7 @@ def doing(what: str) -> Iterator[None]:
     except VirtlxcError as error:
         if error.message.startswith(what):
             raise
-        raise VirtlxcError(f"{what}: {error.message}", error.code, error.domain) from None
+        text = f"{what}: {error.message}"
+        raise VirtlxcError(text, error.code, error.domain, error.errno) from None
     except KernelRefused as error:
         raise VirtlxcError(f"{what}: {error}") from None

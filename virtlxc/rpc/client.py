@@ -34,7 +34,7 @@ _INT = Struct("i")
 
 
 class RemoteError(VirtlxcError):
-    """The daemon refused; message, code and domain are what it said."""
+    """The daemon refused; message, code, domain and errno are what it said."""
 
 
 class Event:
@@ -471,7 +471,7 @@ def _error_of(payload: bytes) -> RemoteError:
         fields = wire.ERROR_MESSAGE.decode(payload)
     except DecodeError as error:
         return RemoteError(f"the daemon's error cannot be read: {error}", Code.RPC, From.RPC)
-    return RemoteError(fields[2] or "the daemon gave no reason", fields[0], fields[1])
+    return RemoteError(fields[2] or "the daemon gave no reason", fields[0], fields[1], fields[8])
 
 
 def _broken(path: str, error: OSError) -> VirtlxcError:

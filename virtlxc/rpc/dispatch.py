@@ -207,7 +207,7 @@ _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 def error_payload(error: Exception, name: str) -> bytes:
     """An error as the client gets it; one of ours goes to the log, with its trace."""
     if isinstance(error, VirtlxcError):
-        return wire.error_payload(error.code, error.domain, error.message)
+        return wire.error_payload(error.code, error.domain, error.message, error.errno)
     if isinstance(error, KernelRefused):
         return wire.error_payload(Code.SYSTEM_ERROR, From.LXC, str(error))
     if isinstance(error, OSError) and error.errno in _SHORT:

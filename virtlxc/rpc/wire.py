@@ -103,7 +103,7 @@ def with_fd_count(count: int, payload: bytes) -> bytes:
     return _LENGTH.pack(count) + payload
 
 
-def error_payload(code: int, domain: int, message: str) -> bytes:
+def error_payload(code: int, domain: int, message: str, errno: int = -1) -> bytes:
     """The payload of a packet with status ERROR; any message at all can be told."""
     text = message[:_ERROR_TEXT_MAX].replace("\0", "\\0")
     try:
@@ -112,6 +112,6 @@ def error_payload(code: int, domain: int, message: str) -> bytes:
         text = text.encode("utf-8", "backslashreplace").decode()
     # libvirt's own errors carry the message's form and its filling beside the whole.
     values: tuple[Any, ...] = (
-        code, domain, text, LEVEL_ERROR, None, "%s", text, None, -1, -1, None,
+        code, domain, text, LEVEL_ERROR, None, "%s", text, None, errno, -1, None,
     )  # fmt: skip
     return ERROR_MESSAGE.encode(values)

@@ -172,7 +172,7 @@ class Entry:
         step = "set up the program"
         try:
             step = self._become()
-            step = "execute the program"
+            step = protocol.EXECUTE
             self._execute()
         except StepError as error:
             _report(report, step, error.errno, error.path, error.text)
@@ -218,10 +218,18 @@ class Entry:
         if "/" in name:
             run(name, argv, env, 3)
         search = dict(map(tuple, env)).get("PATH") or _DEFAULT_PATH
+        refused = ""
         for folder in search.split(":"):
             path = f"{folder}/{name}"
-            if os.access(path, os.X_OK) and not os.path.isdir(path):
+            if os.path.isdir(path):
+                continue
+            if os.access(path, os.X_OK):
                 run(path, argv, env, 3)
+            # As a shell: a later folder may have one that can be executed.
+            if not refused and os.path.lexists(path):
+                refused = path
+        if refused:
+            run(refused, argv, env, 3)
         raise StepError(2, name, f"the domain has no program '{name}' in {search}")
 
     def _await(self, pid: int) -> None:

@@ -28,6 +28,10 @@ class ProtocolError(Exception):
     """The other side said something that cannot be: a wrong phase, a frame that is too long."""
 
 
+# The step of an entering process whose errno is about the program itself.
+EXECUTE = "execute the program"
+
+
 class Failed(Exception):
     """A step failed: what goes to the daemon as {"failed": ...}.
 

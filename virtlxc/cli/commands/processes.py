@@ -46,9 +46,12 @@ def _enter(session: Session, args: Args) -> None:
     from virtlxc.cli.execution import Execution
 
     ref = domain(session, args)
-    Execution(session, ref, args.rest).run(
-        env=[], cwd=None, user=None, group=None, terminal=False
-    )
+    try:
+        Execution(session, ref, args.rest).run(
+            env=[], cwd=None, user=None, group=None, terminal=False
+        )
+    except Failed as failed:
+        raise Failed(*failed.lines) from None
 
 
 COMMANDS = rows(

@@ -97,7 +97,9 @@ def _begun(channel: client.EnterChannel, request: Request) -> ExecHandle:
         running = channel.running(_START_SECONDS)
     except protocol.Failed as failed:
         channel.close()
-        raise VirtlxcError(_failed_text(failed, request), Code.OPERATION_FAILED) from None
+        number = failed.errno if failed.step == protocol.EXECUTE else -1
+        text = _failed_text(failed, request)
+        raise VirtlxcError(text, Code.OPERATION_FAILED, errno=number) from None
     except (OSError, protocol.ProtocolError, TimeoutError) as error:
         channel.close()
         raise VirtlxcError(f"wait for it to enter: {error or 'it died'}") from None
