@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -309,6 +310,41 @@ def test_logs_follow(box: Instance) -> None:
     console.type("\x1d")
     console.end()
     assert "logged-9" in box.virtlxc("logs", "box").ok()
+
+
+# A title, a cleared screen, colours, a line that is overwritten, C1 as UTF-8, no UTF-8 at all.
+WICKED = b"\x1b]0;owned\x07\x1b[2J\x1b[31mred\x1b[m\tover\rwritten \xc2\x9bm \xff gr\xc3\xbcn"
+
+
+def test_logs_show_a_terminal_no_sequences_of_guests(box: Instance) -> None:
+    """What a guest writes is data for the operator's terminal, not orders."""
+    octal = "".join(f"\\{byte:03o}" for byte in WICKED)
+    box.virtlxc("exec", "box", "--", "sh", "-c", f"printf '\\n{octal}\\n' >/dev/console").ok()
+    wait_for("it in the log", lambda: "owned" in box.virtlxc("logs", "box").ok())
+    shown = terminal(box, "logs", "box", "--lines", "1")
+    assert shown.end() == 0
+    assert shown.seen.strip() == (
+        rb"\x1b]0;owned\x07\x1b[2Jred" b"\t" rb"over\rwritten \x9bm \xff gr" b"\xc3\xbcn"
+    )
+    raw = terminal(box, "logs", "box", "--raw", "--lines", "1")
+    assert raw.end() == 0
+    assert WICKED in raw.seen
+    with box.spaces.popen(
+        box.argv("logs", "box", "--lines", "1"), env=box.environment(), stdout=subprocess.PIPE
+    ) as piped:
+        assert piped.stdout is not None
+        assert WICKED in piped.stdout.read()
+
+
+def test_followed_logs_show_a_terminal_no_sequences_either(box: Instance) -> None:
+    follower = terminal(box, "logs", "box", "--follow", "--lines", "0")
+    console = terminal(box, "console", "box")
+    console.type("printf '\\033[2Jsec\\33[32mond\\n'\r")
+    follower.expect("\\x1b[2Jsecond")
+    assert b"\x1b" not in follower.seen
+    follower.type("\x03")
+    console.type("\x1d")
+    assert (follower.end(), console.end()) == (130, 0)
 
 
 def test_a_command_starts_the_daemon_once(tmp_path: Path) -> None:

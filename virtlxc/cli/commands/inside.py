@@ -9,6 +9,8 @@ from virtlxc.cli.lookup import domain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from virtlxc.cli.grammar import Args
     from virtlxc.cli.session import Session
 
@@ -49,8 +51,9 @@ def _logs(session: Session, args: Args) -> None:
             break
         text += found["data"]
         offset = found["next"]
-    kept = text.splitlines(keepends=True)[-(LINES if lines is None else lines) :]
-    _print(session, b"".join(kept if lines != 0 else ()))
+    show = _writer(session, raw="raw" in args)
+    kept = _lines(text)[-(LINES if lines is None else lines) :]
+    show(b"".join(kept if lines != 0 else ()), "follow" not in args)
     if "follow" not in args:
         return
     from time import sleep
@@ -59,13 +62,32 @@ def _logs(session: Session, args: Args) -> None:
         found = session.own("LOGS", dom=ref, offset=offset, size=LOG_PIECE)
         offset = found["next"]
         if found["data"]:
-            _print(session, found["data"])
+            show(found["data"], False)
         else:
             sleep(POLL_S)
 
 
-def _print(session: Session, data: bytes) -> None:
-    session.say_bytes(data)
+def _lines(text: bytes) -> list[bytes]:
+    """Its lines with their ends; a carriage return alone ends none."""
+    parts = text.split(b"\n")
+    return [part + b"\n" for part in parts[:-1]] + [part for part in parts[-1:] if part]
+
+
+def _writer(session: Session, *, raw: bool) -> Callable[[bytes, bool], None]:
+    """Prints pieces of a log, and whether it was the last; a terminal gets no guest's sequences."""
+    import sys
+
+    if raw or not sys.stdout.isatty():
+        return lambda data, last: session.say_bytes(data)
+    from virtlxc.cli.terminal_text import Harmless
+
+    harmless = Harmless()
+
+    def write(data: bytes, last: bool) -> None:
+        text = harmless.show(data) + (harmless.end() if last else "")
+        session.say_bytes(text.encode(sys.stdout.encoding, "backslashreplace"))
+
+    return write
 
 
 COMMANDS = rows(
@@ -88,6 +110,7 @@ COMMANDS = rows(
         "what a domain and its starts wrote",
         DOMAIN,
         flag("follow", "go on as more is written"),
+        flag("raw", "as it is, on a terminal too, which sees control characters escaped else"),
         number("lines", f"how many of the last lines, {LINES} if not given", named=True),
         run=_logs,
     ),
