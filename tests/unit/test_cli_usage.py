@@ -257,3 +257,63 @@ def test_an_editor_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDITOR", "false")
     with pytest.raises(Failed, match="the editor 'false' ended with status 1"):
         editing._run_editor("/dev/null")
+
+
+FORMS = (
+    " (-c takes lxc:///system, lxc+unix:///system?socket=PATH, lxc+ssh://[USER@]HOST/system, "
+    "another URI of libvirt's, or the path of a socket)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "near"),
+    [
+        ("nonsense", ""),
+        ("./no-such-socket", ""),
+        ("lxc", "lxc:///system"),
+        ("lxc:", "lxc:///system"),
+        ("lxc//system", "lxc:///system"),
+        ("lxc:/system", "lxc:///system"),
+        ("lxc:system", "lxc:///system"),
+        ("lxc://system", "lxc:///system"),
+        ("lcx:///system", "lxc:///system"),
+        ("LXC:///system", "lxc:///system"),
+        ("lxc://web1/system", "lxc+ssh://web1/system"),
+        ("lxc+ssh:/root@web1/system", "lxc+ssh://root@web1/system"),
+        ("lxc+ssh//web1", "lxc+ssh://web1/system"),
+        ("lxc+unix:/system?socket=/run/x", "lxc+unix:///system?socket=/run/x"),
+        ("lxc+unix://system?socket=/run/x", "lxc+unix:///system?socket=/run/x"),
+        ("qemu//system", "qemu:///system"),
+        ("qemu:/session", "qemu:///session"),
+        ("test:default", "test:///default"),
+    ],
+)
+def test_an_address_that_is_none_is_told_with_the_forms(address: str, near: str) -> None:
+    ran = run(["-c", address, "list"])
+    meant = f"; the nearest is {near}" if near else ""
+    assert ran.err == (
+        "error: failed to connect to the hypervisor\n"
+        f"error: '{address}' is no address of a daemon{meant}{FORMS}"
+    )
+    assert ran.code == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("/nonexistent/sock", "Failed to connect socket to '/nonexistent/sock': No such file"),
+        ("lxc:///sytem", "internal error: Unexpected LXC URI path '/sytem', try lxc:///system"),
+        ("qemu+ssh://h/system", "'qemu+ssh://h/system'"),
+    ],
+)
+def test_an_address_that_leads_nowhere(address: str, reason: str) -> None:
+    assert reason in run(["-c", address, "list"]).err
+
+
+def test_a_relative_path_that_exists_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sock").touch()
+    ran = run(["-c", "sock", "list"])
+    assert "Failed to connect socket to 'sock': Connection refused" in ran.err

@@ -171,6 +171,11 @@ class Session:
             raise _failed("failed to connect to the hypervisor", error) from error
 
     def _open(self) -> Link:
+        if self.uri:
+            from virtlxc.cli.addresses import refusal
+
+            if wrong := refusal(self.uri):
+                raise VirtlxcError(wrong, Code.NO_CONNECT)
         scheme, uri, _rest = self.address.partition("://")
         if uri and scheme not in NATIVE_SCHEMES:
             from virtlxc.rpc import libvirt
