@@ -46,6 +46,11 @@ class Paths:
 
         return f"{zlib.crc32(self.root.encode()) & 0xFFFF:04x}"
 
+    @property
+    def lasting(self) -> tuple[str, str]:
+        """The folders by which one knows that an instance is here, whether it runs or not."""
+        return self.etc, self.lib
+
     def domain_xml(self, name: str) -> str:
         return f"{self.domains}/{name}.xml"
 

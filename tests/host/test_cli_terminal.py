@@ -350,6 +350,7 @@ def test_followed_logs_show_a_terminal_no_sequences_either(box: Instance) -> Non
 def test_a_command_starts_the_daemon_once(tmp_path: Path) -> None:
     instance = Instance(start=False)
     try:
+        Path(instance.paths.etc).mkdir(parents=True)  # by which a root is known to be one
         first = instance.virtlxc("list", "--name")
         assert first.ok() == "\n"
         assert first.stderr.startswith("the daemon was not running: started it (pid ")
@@ -360,6 +361,26 @@ def test_a_command_starts_the_daemon_once(tmp_path: Path) -> None:
         pid = int(Path(instance.paths.lock).read_text())
         os.kill(pid, signal.SIGTERM)
         wait_for("the daemon to end", lambda: not Path(f"/proc/{pid}").exists())
+    finally:
+        instance.close()
+
+
+@pytest.mark.parametrize("folder", ["misspelt/below", "."])
+@pytest.mark.parametrize("user", [None, 65534])
+def test_a_command_makes_no_root(folder: str, user: int | None, tmp_path: Path) -> None:
+    """Only a daemon that was asked for makes an instance's folders: a misspelt --root is told."""
+    instance = Instance(start=False)
+    try:
+        root = os.path.abspath(instance.root / folder)
+        before = sorted(instance.root.rglob("*"))
+        for words in (["list"], ["start", "web1"], ["version"], ["net-list"]):
+            ran = instance.virtlxc("--root", root, *words, user=user)
+            assert ran.failed().splitlines()[-2:] == [
+                "error: failed to connect to the hypervisor",
+                f"error: there is no instance of virtlxc below '{root}' (look how --root or "
+                f"VIRTLXC_ROOT is spelt; a new one is made by: virtlxc --root {root} daemon)",
+            ]
+        assert sorted(instance.root.rglob("*")) == before
     finally:
         instance.close()
 

@@ -19,7 +19,7 @@ GLOBAL = (
     ("", "output", "FORMAT", "text, json or yaml; for commands that read"),
     ("q", "quiet", "", "print data only"),
     ("r", "readonly", "", "connect to the read-only socket"),
-    ("", "root", "DIR", "the instance whose files are below DIR"),
+    ("", "root", "DIR", "the instance whose files are below DIR; its daemon makes it"),
     ("t", "timing", "", "print how long each command took"),
     ("v", "version", "", "print the version"),
     ("V", "", "", "print the version, and what is installed beside"),

@@ -10,7 +10,7 @@ import sys
 
 from virtlxc.cli.failures import Failed
 from virtlxc.errors import Code, VirtlxcError, visible
-from virtlxc.paths import Paths
+from virtlxc.paths import ROOT_VARIABLE, Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Ref = tuple[str, bytes, int]
 NetworkRef = tuple[str, bytes]
 
+CONNECT_FAILED = "failed to connect to the hypervisor"
 # What connect(2) says when nobody listens.
 ENOENT, ECONNREFUSED = 2, 111
 # What a message may have beside printable characters: errors about XML show a part of it.
@@ -160,15 +161,17 @@ class Session:
         try:
             return self._open()
         except VirtlxcError as error:
+            if wrong := self._not_an_instance(error):
+                raise Failed(CONNECT_FAILED, wrong, code=error.code) from error
             if not self._may_start_daemon(error):
-                raise _failed("failed to connect to the hypervisor", error) from error
+                raise _failed(CONNECT_FAILED, error) from error
         from virtlxc.cli.starting import start_daemon
 
         start_daemon(self)
         try:
             return self._open()
         except VirtlxcError as error:
-            raise _failed("failed to connect to the hypervisor", error) from error
+            raise _failed(CONNECT_FAILED, error) from error
 
     def _open(self) -> Link:
         if self.uri:
@@ -184,6 +187,21 @@ class Session:
         from virtlxc.rpc.client import Connection
 
         return Connection(self.address, self.readonly)
+
+    def _not_an_instance(self, error: VirtlxcError) -> str:
+        """What is wrong when --root leads where no daemon ever was; '' when it does not.
+
+        A daemon makes all its folders, so a command must not start one where a word is misspelt.
+        """
+        cause = error.__cause__
+        root = self.paths.root
+        missing = not self.uri and isinstance(cause, OSError) and cause.errno == ENOENT
+        if root == "/" or not missing or any(map(os.path.isdir, self.paths.lasting)):
+            return ""
+        return (
+            f"there is no instance of virtlxc below '{root}' (look how --root or {ROOT_VARIABLE} is"
+            f" spelt; a new one is made by: virtlxc --root {root} daemon)"
+        )
 
     def _may_start_daemon(self, error: VirtlxcError) -> bool:
         cause = error.__cause__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from virtlxc.cli.failures import Failed
+from virtlxc.cli.session import CONNECT_FAILED
 from virtlxc.errors import VirtlxcError
 
 TYPE_CHECKING = False
@@ -17,5 +18,5 @@ def start_daemon(session: Session) -> None:
     try:
         how = start(session.paths)
     except VirtlxcError as error:
-        raise Failed("failed to connect to the hypervisor", error.message) from error
+        raise Failed(CONNECT_FAILED, error.message) from error
     session.note(how)
