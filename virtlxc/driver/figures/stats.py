@@ -64,7 +64,7 @@ def cpu_stats(view: View, start_cpu: int, ncpus: int) -> list[list[Param]]:
     if text is None:
         raise VirtlxcError(
             "this function is not supported: cgroup v2 does not count the time of single"
-            " processors (ask for the total: virsh cpu-stats --total)",
+            f" processors (ask for the total: virtlxc cpu-stats {view.name} --total)",
             Code.NO_SUPPORT,
         )
     times = [int(word) for word in text.split()]
