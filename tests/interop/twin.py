@@ -84,6 +84,7 @@ def rows(*lines: str) -> list[Row]:
 EXCEPTIONS: tuple[tuple[str, str, str], ...] = (
     (r"^nocommand|^'nocommand|^$", "ours names the nearest command", "stdout code"),
     (r"^capabilities$", "read twice: nothing to mask, kept here so that it is seen", "all"),
+    (r"^list extra|^dominfo idle run", "ours adds the usage", "stdout code first"),
     (r"^-c$", "virsh asks getopt for its words in the same way", "all"),
     (r"^ttyconsole", "virsh fails without a word where the domain has no terminal", "stdout code"),
 )
@@ -173,6 +174,7 @@ def compared(result: Result, what: str, masks: Masks) -> dict[str, object]:
         "stdout": masked(result.stdout, masks),
         "stderr": masked(without_warnings(result.stderr), masks),
         "code": result.code,
+        "first": result.stderr.partition("\n")[0],
     }
     return parts if what == "all" else {name: parts[name] for name in what.split()}
 

@@ -85,7 +85,13 @@ def test_misuse_of_options(words: list[str], message: str) -> None:
         (["stop", "x"], "error: unknown command: 'stop'\n"
                         "error: what you mean may be 'shutdown' or 'destroy'\n"),
         (["start"], "error: command 'start' requires <domain> option\n"),
-        (["list", "extra"], "error: unexpected data 'extra'\n"),
+        (["pwd", "extra"], "error: unexpected data 'extra'\nerror: usage: pwd\n"),
+        (["start", "web1", "b", "c"],
+         "error: unexpected data 'c'\n"
+         "error: usage: start <domain> [--console] [--paused] [--autodestroy] [--bypass-cache] "
+         "[--force-boot] [--pass-fds <string>] [--reset-nvram] [--ignore <string>]\n"),
+        (["net-start default other"],
+         "error: unexpected data 'other'\nerror: usage: net-start <network>\n"),
         (["echo 'open; list"], ""),
         (['echo "open'], 'error: missing "\n'),
         (["guests-stop --timeout soon"], "error: Numeric value 'soon' for <timeout> option is "
@@ -317,3 +323,17 @@ def test_a_relative_path_that_exists_is_one(
     (tmp_path / "sock").touch()
     ran = run(["-c", "sock", "list"])
     assert "Failed to connect socket to 'sock': Connection refused" in ran.err
+
+
+@pytest.mark.parametrize("name", ["start", "create"])
+def test_two_domains_for_one_start_are_told_what_the_second_word_is(name: str) -> None:
+    """virsh takes it for --pass-fds, so must we."""
+    from virtlxc.cli.commands.lifecycle import COMMANDS, passed_fds
+
+    args = cli_tool.arguments(COMMANDS[name], "web1 web2")
+    with pytest.raises(Failed) as caught:
+        passed_fds(args)
+    assert caught.value.lines == (
+        "Unable to parse FD number 'web2'",
+        "a second word is --pass-fds, descriptors for init; one command starts one domain",
+    )

@@ -279,7 +279,9 @@ class _Reader:
 
     def value(self, word: str) -> None:
         if not self.places:
-            raise UsageError(f"unexpected data '{word}'")
+            from virtlxc.cli.help import synopsis
+
+            raise UsageError(f"unexpected data '{word}'", f"usage: {synopsis(self.command)}")
         opt = self.places[0]
         self.seen.add(opt.name)
         self.verbatim = opt.verbatim

@@ -92,7 +92,10 @@ def passed_fds(args: Args) -> list[int]:
             fds.append(int(part))
             os.fstat(fds[-1])
         except ValueError:
-            raise Failed(f"Unable to parse FD number '{part}'") from None
+            raise Failed(
+                f"Unable to parse FD number '{part}'",
+                "a second word is --pass-fds, descriptors for init; one command starts one domain",
+            ) from None
         except OSError as error:
             raise Failed(f"Unable to pass FD {part}: {os.strerror(error.errno or 0)}") from None
     return fds
