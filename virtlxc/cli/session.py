@@ -31,6 +31,7 @@ ENOENT, ECONNREFUSED = 2, 111
 _LAYOUT = "\n\t"
 # What virtlxc connects to by itself; libvirt's library does the rest.
 NATIVE_SCHEMES = ("lxc", "lxc+unix", "lxc+ssh")
+WELL_SPELT = ("/", "lxc:///", "lxc+unix:///", "lxc+ssh://")
 
 
 class Session:
@@ -174,7 +175,7 @@ class Session:
             raise _failed(CONNECT_FAILED, error) from error
 
     def _open(self) -> Link:
-        if self.uri:
+        if self.uri and not self.uri.startswith(WELL_SPELT):
             from virtlxc.cli.addresses import refusal
 
             if wrong := refusal(self.uri):
