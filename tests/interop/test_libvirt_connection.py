@@ -64,6 +64,7 @@ LINES = (
 )  # fmt: skip
 # What both say otherwise, and why; everything else is the same to the last byte.
 DIFFERENT = {
+    "list nonsense": "surplus words also get the usage",
     "managedsave-nothing test": "an unknown command also gets a hint at the nearest",
 }
 
