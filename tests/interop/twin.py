@@ -174,8 +174,8 @@ def compared(result: Result, what: str, masks: Masks) -> dict[str, object]:
         "stdout": masked(result.stdout, masks),
         "stderr": masked(without_warnings(result.stderr), masks),
         "code": result.code,
-        "first": result.stderr.partition("\n")[0],
     }
+    parts["first"] = str(parts["stderr"]).partition("\n")[0]
     return parts if what == "all" else {name: parts[name] for name in what.split()}
 
 
