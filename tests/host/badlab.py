@@ -90,5 +90,5 @@ def refuse(instance: Instance, run: Callable[[], Result]) -> str:
     before = everything(instance)
     result = run()
     assert (result.code, result.stdout.strip()) == (1, ""), str(result)
-    wait_for("no change", lambda: everything(instance) == before, 1.0)
+    wait_for("no change", lambda: everything(instance) == before)
     return result.stderr.lstrip("\n")

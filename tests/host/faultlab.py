@@ -228,7 +228,7 @@ class HeldStart:
 
     def pids(self, side: str) -> dict[str, int]:
         """The processes of this start once it stands: controller, performer, stage or init."""
-        return wait_for(f"a {side} at the FIFO", lambda: self._look(side), 10, 0.003)
+        return wait_for(f"a {side} at the FIFO", lambda: self._look(side), pause=0.003)
 
     def _look(self, side: str) -> dict[str, int]:
         assert self._thread.is_alive(), f"it did not stand: {self.error or self.ref}"

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,21 @@ def hold(plan: Plan, side: str, fifo: str) -> Plan:
     return replace(plan, steps=(*plan.steps[:at], step, *plan.steps[at:]))
 
 
+def descendants(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            yield child
+            yield from descendants(child)
+
+
+def stands(pid: int) -> bool:
+    """Whether a process waits for the other side of a FIFO."""
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text() == "wait_for_partner"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def main(root: str, side: str, forever: str = "") -> None:
     fifo = f"{root}/fifo"
     os.mkfifo(fifo)
@@ -62,15 +78,14 @@ def main(root: str, side: str, forever: str = "") -> None:
 
     thread = threading.Thread(target=start)
     thread.start()
-    time.sleep(0.5)
+    while not any(map(stands, descendants(os.getpid()))):
+        assert "start" not in found, found
+        time.sleep(0.01)
     if forever:
         print("held", flush=True)
         signal.pause()
-    begin = time.monotonic()
-    assert "start" not in found, found
     driver.domains.destroy(ref)
-    found["seconds"] = time.monotonic() - begin
-    thread.join(10)
+    thread.join(60)
     found["state"] = driver.domains.state(ref)
     found["run"] = [name for name in os.listdir(driver.paths.run) if name.count("-") == 4]
     driver.stop()

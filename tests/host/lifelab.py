@@ -60,8 +60,8 @@ class Lab:
     def id(self, ref: Ref) -> int:
         return self.ref_of(self.call("DOMAIN_LOOKUP_BY_UUID", uuid=ref[1]))[2]
 
-    def await_state(self, ref: Ref, state: int, timeout: float = 20.0) -> tuple[int, int]:
-        wait_for(f"state {state} of {ref[0]}", lambda: self.state(ref)[0] == state, timeout)
+    def await_state(self, ref: Ref, state: int) -> tuple[int, int]:
+        wait_for(f"state {state} of {ref[0]}", lambda: self.state(ref)[0] == state)
         return self.state(ref)
 
     def folder(self, ref: Ref) -> Path:
@@ -73,7 +73,7 @@ class Lab:
         pid: int = status["run"]["controller"]["pid"]
         return pid
 
-    def console(self, ref: Ref, wanted: bytes, timeout: float = 20.0) -> bytes:
+    def console(self, ref: Ref, wanted: bytes) -> bytes:
         """What a viewer of the first console sees, from the replay on, up to ``wanted``."""
         stream = self.connection.stream("DOMAIN_OPEN_CONSOLE", dom=ref, dev_name=None, flags=0)
         seen = b""

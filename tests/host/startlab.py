@@ -158,7 +158,7 @@ class Ground:
             for mount in sorted(set(mounts))
             for path in Path(mount).glob(f"machine/lxc-{INSTANCE}-*")
         ]
-        end = time.monotonic() + 2
+        end = time.monotonic() + 60
         while (links := set(os.listdir("/sys/class/net"))) and time.monotonic() < end:
             if not any(name.startswith("vnet") for name in links):
                 break

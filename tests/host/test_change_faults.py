@@ -111,7 +111,7 @@ class Held:
         self._xml = xml
         self._thread = threading.Thread(target=self._change, daemon=True)
         self._thread.start()
-        self.helper = wait_for("a helper at the FIFO", self._look, 30, 0.003)
+        self.helper = wait_for("a helper at the FIFO", self._look, pause=0.003)
 
     def _look(self) -> int:
         assert self._thread.is_alive(), f"it did not stand: {self.error}"
@@ -166,7 +166,7 @@ def test_a_failure_behind_every_step(
         assert message == (
             f"cannot change domain 'faulty': {STEP}: {MISSING}: No such file or directory"
         )
-        wait_for("all is as before", lambda: lab.state_of_things() == before, 2)
+        wait_for("all is as before", lambda: lab.state_of_things() == before)
     assert steps >= 2
     lab.want_nothing()
     lab.attach(lab.ref, xml)
@@ -186,14 +186,14 @@ def test_a_killed_helper_or_daemon_leaves_the_old_one(
         held = Held(lab, "DOMAIN_ATTACH_DEVICE_FLAGS", xml)
         kill(held.helper)
         assert "the process that changes it was killed" in held.outcome()
-        wait_for("all is as before", lambda: lab.state_of_things() == before, 2)
+        wait_for("all is as before", lambda: lab.state_of_things() == before)
     for after in (0, steps - 1):
         lab.want("additions", after, lab.fifo)
         held = Held(lab, "DOMAIN_ATTACH_DEVICE_FLAGS", xml)
         lab.want_nothing()
         lab.restart_daemon()
         held.outcome()
-        wait_for("all is as before", lambda: lab.state_of_things() == before, 5)
+        wait_for("all is as before", lambda: lab.state_of_things() == before)
     lab.attach(lab.ref, xml)
     lab.detach(lab.ref, xml)
 
@@ -211,7 +211,7 @@ def test_a_killed_daemon_leaves_a_removal_to_the_next(
         lab.instance.start_daemon()
     lab.connect()
     held.outcome()
-    wait_for("it is gone", lambda: lab.state_of_things() == before, 5)
+    wait_for("it is gone", lambda: lab.state_of_things() == before)
 
 
 def test_a_removal_is_done_whoever_was_killed_meanwhile(
@@ -242,8 +242,8 @@ def test_a_killed_controller_leaves_nothing(
             error = held.outcome()
         assert error.startswith("cannot change domain 'faulty': "), error
         lab.await_state(lab.ref, SHUTOFF)
-        wait_for("no link", lambda: "fault0" not in lab.instance.links(), 2)
-        wait_for("no loop", lambda: not lab.own_loops(), 2)
+        wait_for("no link", lambda: "fault0" not in lab.instance.links())
+        wait_for("no loop", lambda: not lab.own_loops())
         lab.want_nothing()
 
 
@@ -261,7 +261,7 @@ def test_both_killed_leave_nothing_to_the_next_daemon(
     lab.connect()
     held.outcome()
     lab.await_state(lab.ref, SHUTOFF)
-    wait_for("no link", lambda: "fault0" not in lab.instance.links(), 2)
-    wait_for("no loop", lambda: not lab.own_loops(), 2)
+    wait_for("no link", lambda: "fault0" not in lab.instance.links())
+    wait_for("no loop", lambda: not lab.own_loops())
     lab.ref = lab.start(lab.ref)
     assert lab.state_of_things()[1:5] == before[1:5]

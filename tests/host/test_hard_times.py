@@ -32,7 +32,6 @@ def test_destroy_ends_a_start_that_hangs(still: Instance, side: str) -> None:
     assert found["start"] == (
         "cannot start domain 'held': it was ended by a destroy meanwhile"
     )
-    assert found["seconds"] < 1
     assert found["state"] == [SHUTOFF, 0]
     assert found["run"] == []
 
@@ -54,7 +53,7 @@ def test_a_daemon_killed_during_a_start_leaves_nothing(still: Instance, side: st
             if "spawner" not in line and not any(f"process {pid}:" in line for pid in ours)
         ]
 
-    wait_for("nothing left", lambda: not left(), 1.0)
+    wait_for("nothing left", lambda: not left())
     lab = Lab(still)
     ref = lab.ref_of(lab.call("DOMAIN_LOOKUP_BY_NAME", name="held"))
     assert lab.state(ref)[0] == SHUTOFF

@@ -102,7 +102,7 @@ def test_a_start_returns_when_everything_is_in_place(lab: Lab) -> None:
     finally:
         remove(lab, ref)
     # A destroyed domain's pair is out of the way at once; the kernel deletes it soon after.
-    wait_for("the deleted pair", lambda: lab.instance.links() == ["br7"], 1.0)
+    wait_for("the deleted pair", lambda: lab.instance.links() == ["br7"])
 
 
 @pytest.mark.kernel
@@ -149,8 +149,7 @@ def test_a_shutdown_overrules_the_reboot_before_it(lab: Lab, domain: Ref) -> Non
     assert lab.await_state(domain, SHUTOFF) == (SHUTOFF, 1)
 
 
-SLOW = """end=$(($(date +%s) + 4))
-while [ $(date +%s) -lt $end ]; do :; done
+SLOW = """until [ -e /go ]; do :; done
 trap 'exit 0' TERM
 while :; do sleep 1 & wait $!; done
 """
@@ -160,9 +159,13 @@ def test_an_init_that_has_only_begun_is_waited_for(lab: Lab) -> None:
     """A system's own does much before it sets up its signals."""
     ref = lab.define("slow", init="/init")
     lab.script("slow", SLOW)
+    # It listens when that is there, a while after it was asked.
+    listen = threading.Timer(1.0, (lab.instance.root / "root-slow/go").touch)
     try:
         lab.start(ref)
+        listen.start()
         lab.call("DOMAIN_SHUTDOWN", dom=ref)
+        listen.join()
         assert lab.await_state(ref, SHUTOFF) == (SHUTOFF, 1)
     finally:
         remove(lab, ref)
@@ -193,16 +196,14 @@ def _shut_down(instance: Instance, ref: Ref, caught: list[VirtlxcError]) -> None
         caught.append(error)
 
 
-def test_an_init_that_would_not_notice_is_an_error_at_once(lab: Lab) -> None:
+def test_an_init_that_would_not_notice_is_an_error(lab: Lab) -> None:
     ref = lab.define("deaf", init="/init")
     lab.script("deaf", "exec sleep 1000\n")
     try:
         lab.start(ref)
         wait_for("sleep", lambda: "sleep" in Path(f"/proc/{lab.id(ref)}/cmdline").read_text())
-        begin = time.monotonic()
         with pytest.raises(VirtlxcError) as caught:
             lab.call("DOMAIN_SHUTDOWN", dom=ref)
-        assert time.monotonic() - begin < 1
         assert "neither handles nor waits for that signal" in caught.value.message
         assert "(virtlxc destroy deaf)" in caught.value.message
         assert caught.value.code == Code.OPERATION_FAILED
@@ -348,7 +349,7 @@ def test_an_init_that_exits_at_once_has_been_started(lab: Lab) -> None:
         assert lab.start(ref)[2] > 0
         assert lab.await_state(ref, SHUTOFF) == (SHUTOFF, 3)
         text = lab.connection.call("STATUS", program="virtlxc", dom=ref)["text"]
-        assert text.startswith("init exited with status 3 after 0.")
+        assert re.match(r"init exited with status 3 after \d+\.\d+ s", text), text
         log = lab.connection.call("LOGS", program="virtlxc", dom=ref, offset=0, size=4096)
         assert b"bye" in log["data"]
     finally:
@@ -357,15 +358,15 @@ def test_an_init_that_exits_at_once_has_been_started(lab: Lab) -> None:
 
 def test_on_crash_restarts_with_back_off_and_destroy_ends_that(lab: Lab) -> None:
     ref = lab.define("crashy", init="/init", more="<on_crash>restart</on_crash>")
-    lab.script("crashy", "echo run >> /runs\nexit 1\n")
+    lab.script("crashy", "read up idle < /proc/uptime; echo $up >> /runs\nexit 1\n")
     runs = lab.instance.root / "root-crashy/runs"
     try:
         lab.start(ref)
-        begin = time.monotonic()
-        wait_for("a second run", lambda: runs.exists() and len(runs.read_text().split()) >= 2)
-        assert 0.9 < time.monotonic() - begin < 3
-        wait_for("a third run", lambda: len(runs.read_text().split()) >= 3)
-        assert 2.9 < time.monotonic() - begin < 6
+        wait_for("a third run", lambda: runs.exists() and len(runs.read_text().split()) >= 3)
+        first, second, third = map(float, runs.read_text().split()[:3])
+        # By the guests' own clock, in hundredths of a second.
+        assert second - first > 0.98
+        assert third - second > 1.98
         lab.await_state(ref, SHUTOFF)
         lab.destroy(ref)
         count = len(runs.read_text().split())
@@ -407,9 +408,7 @@ def test_destroy_ends_a_start_that_hangs(lab: Lab) -> None:
         lab.start(ref)
         controller = lab.controller(ref)
         os.kill(controller, signal.SIGSTOP)
-        begin = time.monotonic()
         lab.destroy(ref)
-        assert time.monotonic() - begin < 8
         assert not is_alive(controller)
         assert lab.instance.cgroups() == []
     finally:

@@ -99,7 +99,7 @@ def test_dead_controllers_are_cleaned_up_behind(lab: Lab) -> None:
     lab.instance.start_daemon()
     lab.connect()
     assert lab.state(ref) == (SHUTOFF, 6)
-    wait_for("no init", lambda: not is_alive(init), 2)
+    wait_for("no init", lambda: not is_alive(init))
     assert lab.instance.cgroups() == []
 
 

@@ -113,6 +113,6 @@ def proved(request: pytest.FixtureRequest) -> Iterator[None]:
         return found
 
     try:
-        wait_for("the calls", lambda: not missing(), 2.0)
+        wait_for("the calls", lambda: not missing())
     except AssertionError:
         pytest.fail(f"no client of libvirt's made these calls, or they failed: {sorted(missing())}")
