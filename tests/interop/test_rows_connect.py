@@ -8,6 +8,7 @@ import platform
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.interop
 
 MEMINFO = Path("/proc/meminfo")
 SYS_PTRACE = 19  # capability.h
+PER_LINUX32 = 8  # personality.h
 
 
 @pytest.fixture(scope="module")
@@ -162,11 +164,87 @@ def label(pid: int) -> str:
         return ""
 
 
+# An example of each device that domain capabilities know and a container may lack.
+LACKING = {
+    "graphics": "<graphics type='vnc'/>",
+    "video": "<video><model type='vga'/></video>",
+    "rng": "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
+    "tpm": "<tpm model='tpm-tis'><backend type='emulator'/></tpm>",
+    "channel": "<channel type='unix'><target type='virtio' name='x'/></channel>",
+}
+NODE = "<hostdev mode='{mode}' type='{kind}'><source>{source}</source></hostdev>"
+
+
 @pytest.mark.proves("CONNECT_GET_DOMAIN_CAPABILITIES")
-def test_what_domains_can_be(library: Library) -> None:
-    xml = library("connection.getDomainCapabilities(None, None, None, 'lxc', 0)")
-    assert f"<arch>{platform.machine()}</arch>" in xml
-    assert "<domain>lxc</domain>" in xml
+def test_domains_can_be_what_the_capabilities_say(
+    library: Library, shared_instance: Instance, tmp_path: Path
+) -> None:
+    """Every device, by a domain that has it: inside, or told as having no effect."""
+    told = ElementTree.fromstring(
+        library("connection.getDomainCapabilities(None, None, None, 'lxc', 0)")
+    )
+    assert (told.findtext("domain"), told.findtext("arch")) == ("lxc", platform.machine())
+    devices = {one.tag: one for one in told.iterfind("devices/*")}
+    has = {name for name, one in devices.items() if one.get("supported") == "yes"}
+    assert (has, set(devices) - has) == ({"disk", "filesystem", "hostdev"}, set(LACKING))
+    kinds = {one.get("name"): [value.text for value in one] for one in devices["hostdev"]}
+    assert kinds["subsysType"] == ["usb"]
+    assert "misc" in kinds["capsType"]
+
+    root = shared_instance.busybox("capable")
+    plain = DOMAIN.format(name="capable", root=root, init="/sbin/init")
+    (tmp_path / "note").write_text("from the host")
+    image = shared_instance.root / "capable.raw"
+    image.write_bytes(bytes(1 << 20))
+    pci = "<address domain='0' bus='0' slot='0' function='0'/>"
+    wanted = (
+        f"<disk type='file' device='disk'><source file='{image}'/><target dev='sda'/></disk>"
+        f"<filesystem type='mount'><source dir='{tmp_path}'/><target dir='/data'/></filesystem>"
+        + NODE.format(mode="capabilities", kind="misc", source="<char>/dev/fuse</char>")
+        + "".join(LACKING.values())
+    )
+    with pytest.raises(LibraryError, match="only usb, storage, misc and net are devices that"):
+        refused = NODE.format(mode="subsystem", kind="pci", source=pci)
+        library(f"connection.createXML({plain.replace('<console', refused + '<console')!r})")
+    library(f"dom = connection.createXML({plain.replace('<console', wanted + '<console')!r})")
+    try:
+        inside = Path(f"/proc/{library('dom.ID()')}/root")
+        assert (inside / "dev/sda").is_block_device()
+        assert (inside / "dev/fuse").is_char_device()
+        assert (inside / "data/note").read_text() == "from the host"
+        messages = library("dom.messages(0)")
+        for name in LACKING:
+            assert f"/domain/devices/{name} has no effect: for virtual machines" in messages
+    finally:
+        library("dom.destroy()")
+
+
+@pytest.mark.proves("CONNECT_GET_DOMAIN_CAPABILITIES")
+@pytest.mark.parametrize("arch", ["x86_64", "i686", "aarch64", "armv7l", "ppc64", "riscv64"])
+def test_domains_have_the_architectures_of_the_capabilities(
+    arch: str, library: Library, shared_instance: Instance
+) -> None:
+    """What they refuse no domain can be, and the kernel knows one that says it is 32 bits wide."""
+    library("connection.getDomainCapabilities(None, None, None, None, 0)")
+    root = shared_instance.busybox(f"arched-{arch}")
+    xml = DOMAIN.format(name="arched", root=root, init="/sbin/init")
+    create = f"dom = connection.createXML({xml.replace('<type>', f'<type arch={arch!r}>')!r})"
+    try:
+        told = library(f"connection.getDomainCapabilities(None, {arch!r}, None, None, 0)")
+    except LibraryError as error:
+        assert f"no emulator for arch '{arch}'" in error.message
+        with pytest.raises(LibraryError, match=f"its programs are for {arch} "):
+            library(create)
+        return
+    assert f"<arch>{arch}</arch>" in told
+    library(create)
+    try:
+        personality = Path(f"/proc/{library('dom.ID()')}/personality").read_text()
+        assert int(personality, 16) == (0 if arch == platform.machine() else PER_LINUX32)
+        ran = shared_instance.virtlxc("exec", "arched", "--", "uname", "-m").ok()
+        assert ran.strip() == arch, "what enters is told the same"
+    finally:
+        library("dom.destroy()")
 
 
 @pytest.mark.proves("CONNECT_DOMAIN_XML_FROM_NATIVE", "CONNECT_DOMAIN_XML_TO_NATIVE")

@@ -99,6 +99,14 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "look at the host: this kernel's cgroup2 has no device programs (CONFIG_CGROUP_BPF)",
     ),
     (
+        domain(os=replace(domain().os, arch="ppc64")),
+        "v2",
+        START,
+        {},
+        "execute init: its programs are for ppc64 (<os><type arch=>), and this host runs x86_64 and "
+        "i686 (take a root filesystem for this host, and the attribute out)",
+    ),
+    (
         _bridge(source="br7"),
         "v2",
         START,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.host.capabilities_xml import guest_architectures
 from virtlxc.host.cgroup.limits import ELEMENT
 from virtlxc.host.facts import OLDEST_KERNEL
 from virtlxc.host.security import idmap
@@ -53,6 +54,18 @@ def _kernel(scene: Scene) -> None:
         raise scene.refuse(
             "look at the host", f"kernel {scene.host.kernel} is too old, {oldest} is needed"
         )
+
+
+def _architecture(scene: Scene) -> None:
+    arch = scene.domain.os.arch
+    names = [name for name, _bits in guest_architectures(scene.host.arch)]
+    if arch is None or arch in names or ("i686" in names and arch in ("i386", "i486", "i586")):
+        return
+    raise scene.refuse(
+        "execute init",
+        f"its programs are for {arch} (<os><type arch=>), and this host runs {' and '.join(names)}",
+        "take a root filesystem for this host, and the attribute out",
+    )
 
 
 def _cgroup2(scene: Scene) -> None:
@@ -371,6 +384,7 @@ def _limits(scene: Scene) -> None:
 _REFUSALS: tuple[Callable[[Scene], None], ...] = (
     _kernel,
     _cgroup2,
+    _architecture,
     _protecting,
     device_checks.nodes_of_a_container,
     filesystem_checks.root_type,
@@ -398,6 +412,7 @@ _OF_THE_START = (
     *(
         _kernel,
         _cgroup2,
+        _architecture,
         filesystem_checks.root_type,
         _folders,
         _shares,

@@ -75,6 +75,7 @@ class Entry:
         self.master = -1
         self.tty = -1
         self.root = -1
+        self.personality = 0
         self.step = ""
 
     def run(self) -> None:
@@ -110,6 +111,7 @@ class Entry:
         self.step = "find the domain's init"
         pid = pid_of(self.init_fd)
         wanted = request.get("namespaces", list(_KINDS))
+        self.personality = personality_of(pid)
         mask = 0
         for kind in _KINDS:
             if kind in wanted and differs(pid, kind):
@@ -203,6 +205,8 @@ class Entry:
         enter_folder(self.root, request.get("cwd") or "/")
         if request.get("no_new_privs"):
             syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        if self.personality:
+            syscalls.personality(self.personality)
         return ""
 
     def _take_stdio(self) -> None:
@@ -270,6 +274,15 @@ def pid_of(pidfd: int) -> int:
                 if pid > 0:
                     return pid
     raise StepError(3, "", "the domain's init is gone")
+
+
+def personality_of(pid: int) -> int:
+    """What machine uname tells a process it is on, among other things; 0 is the kernel's own."""
+    try:
+        with open(f"/proc/{pid}/personality") as file:
+            return int(file.read(), 16)
+    except OSError:
+        return 0  # a kernel that hides it, or init is gone, which the next step tells
 
 
 def differs(pid: int, kind: str) -> bool:
