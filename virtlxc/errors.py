@@ -47,6 +47,7 @@ class Code:
     XML_INVALID_SCHEMA = 92
     AUTH_UNAVAILABLE = 94
     DEVICE_MISSING = 99
+    NO_NETWORK_PORT = 107
 
 
 class From:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from xml.etree import ElementTree
 
 import pytest
 
@@ -138,7 +139,7 @@ def test_lists(nets: Nets, lab: str) -> None:
     assert lists() == [1, [lab], 1, ["default"], [lab]]
 
 
-@pytest.mark.proves("NETWORK_UPDATE", "NETWORK_GET_DHCP_LEASES", "NETWORK_LIST_ALL_PORTS")
+@pytest.mark.proves("NETWORK_UPDATE", "NETWORK_GET_DHCP_LEASES")
 def test_a_fixed_address_and_its_lease(nets: Nets, lab: str) -> None:
     """The guest's own client asks dnsmasq, which has heard of the change."""
     host = "<host mac='52:54:00:00:00:99' ip='10.77.1.99'/>"
@@ -155,9 +156,81 @@ def test_a_fixed_address_and_its_lease(nets: Nets, lab: str) -> None:
         wait_for("the lease", lambda: nets.on(lab, "DHCPLeases()"))
         [lease] = nets.on(lab, "DHCPLeases()")
         assert (lease["mac"], lease["ipaddr"]) == ("52:54:00:00:00:99", "10.77.1.99")
-        assert nets.on(lab, "listAllPorts()") == [], "containers have no ports of their own"
     finally:
         nets.client("guest.destroy()")
+
+
+CARD = "<interface type='network'><mac address='{mac}'/><source network='lab'/>{more}</interface>"
+MACS = ("52:54:00:00:00:a1", "52:54:00:00:00:a2", "52:54:00:00:00:a3")
+
+
+@pytest.mark.proves("NETWORK_LIST_ALL_PORTS", "NETWORK_PORT_LOOKUP_BY_UUID",
+                    "NETWORK_PORT_GET_XML_DESC")  # fmt: skip
+def test_the_ports_of_a_network_are_those_of_its_bridge(nets: Nets, lab: str) -> None:
+    """Cards that come and go with domains and in running ones; the kernel has the same ones."""
+    nets.on(lab, "create()")
+
+    def ports() -> dict[str, ElementTree.Element]:
+        """By the MAC of the card, once the kernel says that they are as many."""
+        said = {}
+        network = f"connection.networkLookupByName({lab!r})"
+        for uuid in nets.client(f"[one.UUIDString() for one in {network}.listAllPorts()]"):
+            port = ElementTree.fromstring(
+                nets.on(lab, f"portLookupByUUIDString({uuid!r}).XMLDesc(0)")
+            )
+            assert port.findtext("uuid") == uuid
+            mac = port.find("mac")
+            assert mac is not None
+            said[mac.get("address", "")] = port
+        rows = nets.instance.run("ip", "-o", "link", "show", "master", f"{lab}br").ok()
+        assert len(rows.splitlines()) == len(said), rows
+        return said
+
+    def create(name: str, *cards: str) -> str:
+        root = nets.instance.busybox(f"port-{name}")
+        xml = DOMAIN.format(name=name, root=root, init="/sbin/init")
+        xml = xml.replace("<console", "".join(cards) + "<console")
+        uuid: str = nets.client(f"connection.createXML({xml!r}, 0).UUIDString()")
+        return uuid
+
+    assert ports() == {}
+    limit = "<bandwidth><inbound average='1000' peak='2000' burst='64'/></bandwidth>"
+    uuid = create("one", CARD.format(mac=MACS[0], more=limit))
+    create("two", CARD.format(mac=MACS[1], more="<port isolated='yes'/>"))
+    try:
+        found = ports()
+        assert list(found) == [MACS[0], MACS[1]]
+        first, second = found.values()
+        assert (first.findtext("owner/name"), first.findtext("owner/uuid")) == ("one", uuid)
+        plug, inbound = first.find("plug"), first.find("bandwidth/inbound")
+        assert plug is not None and inbound is not None
+        assert plug.attrib == {"type": "network", "bridge": f"{lab}br"}
+        assert inbound.attrib == {"average": "1000", "peak": "2000", "burst": "64"}
+        assert second.find("bandwidth") is None
+        assert second.find("port[@isolated='yes']") is not None
+        more = CARD.format(mac=MACS[2], more="")
+        nets.client(f"connection.lookupByName('one').attachDeviceFlags({more!r}, 1)")
+        assert set(ports()) == set(MACS)
+        shown = nets.instance.virtlxc("exec", "one", "--", "cat", "/sys/class/net/eth1/address")
+        assert shown.ok().strip() == MACS[2]
+        uuids = nets.instance.virtlxc("net-port-list", lab, "--uuid").ok().split()
+        assert {one.findtext("uuid") for one in ports().values()} == set(uuids)
+        shown = nets.instance.virtlxc("net-port-dumpxml", lab, uuids[0])
+        assert f"<uuid>{uuids[0]}</uuid>" in shown.ok()
+        nets.client(f"connection.lookupByName('one').detachDeviceFlags({more!r}, 1)")
+        assert set(ports()) == {MACS[0], MACS[1]}
+        gone = next(iter(found.values())).findtext("uuid")
+    finally:
+        nets.client("connection.lookupByName('one').destroy()")
+        nets.client("connection.lookupByName('two').destroy()")
+    wait_for("the end of the links", lambda: f"{lab}br" not in nets.instance.run(
+        "ip", "-o", "link", "show", "type", "veth").ok())  # fmt: skip
+    assert ports() == {}
+    with pytest.raises(LibraryError, match=f"port with UUID {gone} does not exist") as caught:
+        nets.on(lab, f"portLookupByUUIDString({gone!r})")
+    assert caught.value.code == 107
+    refused = nets.instance.virtlxc("net-port-dumpxml", lab, str(gone)).failed()
+    assert refused.startswith(f"error: failed to get network port '{gone}'\n")
 
 
 @pytest.mark.proves("CONNECT_NETWORK_EVENT_REGISTER_ANY", "CONNECT_NETWORK_EVENT_DEREGISTER_ANY",

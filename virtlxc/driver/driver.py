@@ -17,6 +17,7 @@ from virtlxc.driver.life.monitor import Monitor
 from virtlxc.driver.life.restarts import Restarts
 from virtlxc.driver.life.spawning import Spawning
 from virtlxc.driver.network.networks import Networks
+from virtlxc.driver.network.ports import Plugged
 from virtlxc.driver.node.devices import NodeDevices
 from virtlxc.driver.node.hostview import HostView
 from virtlxc.driver.node.interfaces import HostInterfaces
@@ -127,10 +128,10 @@ class Driver:
             for line in (*domain.idmap.uids, *domain.idmap.gids)
         ]
 
-    def _interfaces(self, network: str) -> Sequence[tuple[str, str]]:
-        """(host's link, domain) of every interface of a running domain that is on ``network``."""
+    def _interfaces(self, network: str) -> Sequence[Plugged]:
+        """Every interface of a running domain that is on ``network``."""
         return [
-            (host, view.name)
+            Plugged(host, view.name, view.uuid, card)
             for view in self._core.registry.snapshot.by_name.values()
             if view.run is not None and view.live is not None
             for (host, _), card in zip(view.run.links, view.live.interfaces, strict=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from virtlxc.driver.batches import Outcome
 from virtlxc.driver.named import NamedRef
+from virtlxc.driver.network.ports import PortRef
 from virtlxc.driver.ref import Ref
 from virtlxc.driver.storage.state import VolumeRef
 from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
@@ -228,6 +229,8 @@ def _as_ref(value: Any) -> Any:
     if type(value) is not tuple or len(value) not in (2, 3):
         return value
     if isinstance(value[1], bytes):
+        if isinstance(value[0], tuple):
+            return PortRef(NamedRef(*value[0]), value[1])
         return Ref(*value) if len(value) == 3 else NamedRef(*value)
     if len(value) == 3 and all(isinstance(part, str) for part in value):
         return VolumeRef(*value)

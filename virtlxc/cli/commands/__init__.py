@@ -52,7 +52,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("networks", "net-autostart net-create net-define net-destroy net-dhcp-leases net-dumpxml"
                      " net-edit net-event net-info net-list net-name net-start net-undefine"
                      " net-uuid"),
-        ("network_changes", "net-port-list net-update"),
+        ("network_changes", "net-port-dumpxml net-port-list net-update"),
     )),
     ("Node Device", "nodedev", (
         ("nodedevs", "nodedev-autostart nodedev-create nodedev-define nodedev-destroy"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from virtlxc.cli import shown
 from virtlxc.cli.domains import AFFECT, EXCLUDES, IN
 from virtlxc.cli.failures import Failed
 from virtlxc.cli.files import read_text
 from virtlxc.cli.grammar import Command, flag, number, rows, word
-from virtlxc.cli.lookup import uuid_text
+from virtlxc.cli.lookup import uuid_bytes, uuid_text
 from virtlxc.cli.named import NETWORK
 from virtlxc.cli.table import table
 
@@ -54,7 +55,7 @@ def _changed(session: Session, args: Args, ref: tuple[str, bytes]) -> str:
     return "persistent config"
 
 
-# Ports of a network: libvirt's driver for virtual machines keeps a list of them, ours needs none.
+# Ports of a network: one for each card of a running domain that is plugged into it.
 
 
 def _port_list(session: Session, args: Args) -> list[str]:
@@ -74,10 +75,31 @@ def _show_ports(found: list[str], args: Args, quiet: bool) -> str:
     return table(("UUID",), [[uuid] for uuid in found], quiet=quiet)
 
 
+def _port_xml(session: Session, args: Args) -> str:
+    ref = NETWORK.find(session, args)
+    text = args["port"]
+    failed = f"failed to get network port '{text}'"
+    uuid = uuid_bytes(text)
+    if uuid is None:
+        raise Failed(failed, "a port is known by its UUID (virtlxc net-port-list)")
+    port = session.call("NETWORK_PORT_LOOKUP_BY_UUID", failed=failed, network=ref, uuid=uuid)
+    xml: str = session.call("NETWORK_PORT_GET_XML_DESC", port=port["port"])["xml"]
+    return xml
+
+
 COMMANDS = rows(
     Command(
+        "net-port-dumpxml",
+        "a port of a network in XML",
+        NETWORK.option,
+        word("port", "the port, by UUID"),
+        *shown.XPATH,
+        read=_port_xml,
+        show=shown.xml,
+    ),
+    Command(
         "net-port-list",
-        "the ports of a network; none here",
+        "the ports of a network: one for each card that is plugged into it",
         NETWORK.option,
         flag("uuid", "print UUIDs only"),
         flag("table", "print a table; the default"),

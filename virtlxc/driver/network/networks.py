@@ -16,7 +16,9 @@ from typing import Any
 from virtlxc.driver import refusals
 from virtlxc.driver.events import EventBus, NetworkLifecycle
 from virtlxc.driver.named import VALIDATE, XML_INACTIVE, Definitions, Kind, Listing, NamedRef
+from virtlxc.driver.network import ports
 from virtlxc.driver.network.life import NetworkLife
+from virtlxc.driver.network.ports import Plugged, PortRef
 from virtlxc.driver.network.state import DhcpLease, NetworkView
 from virtlxc.driver.network.store import NetworkStore
 from virtlxc.driver.network.update import changed
@@ -38,8 +40,8 @@ _refuse = refusals.NETWORK
 DEFAULT = "default"
 AFFECT_LIVE, AFFECT_CONFIG = 1, 2
 
-# (host's link, domain) of every interface of running domains that is on a network.
-Interfaces = Callable[[str], Sequence[tuple[str, str]]]
+# Every interface of running domains that is on a network.
+Interfaces = Callable[[str], Sequence[Plugged]]
 
 
 class Networks(Definitions[Network, NetworkView]):
@@ -184,6 +186,28 @@ class Networks(Definitions[Network, NetworkView]):
             )
         return found
 
+    def ports(self, ref: tuple[str, bytes]) -> list[PortRef]:
+        """[fast] One for every card that is plugged into the network."""
+        net = self.view(ref).ref
+        return [PortRef(net, ports.uuid_of(net, one)) for one in self._interfaces(net.name)]
+
+    def port_lookup(self, ref: tuple[str, bytes], uuid: bytes) -> PortRef:
+        """[fast]"""
+        return self._port(PortRef(self.view(ref).ref, uuid))[0]
+
+    def port_xml(self, port: PortRef, flags: int = 0) -> str:
+        """[fast]"""
+        check_flags("networkPortGetXMLDesc", flags)
+        ref, one = self._port(port)
+        return ports.xml(self.view(ref.network).current, ref, one)
+
+    def _port(self, port: PortRef) -> tuple[PortRef, Plugged]:
+        net = self.view(port.network).ref
+        for one in self._interfaces(net.name):
+            if ports.uuid_of(net, one) == port.uuid:
+                return PortRef(net, port.uuid), one
+        raise ports.missing(port.uuid)
+
     # Definitions
 
     def define(self, xml: str, flags: int = 0) -> NamedRef:
@@ -289,7 +313,7 @@ class Networks(Definitions[Network, NetworkView]):
             return
         with Netlink() as netlink:
             bridge = netlink.find(network.bridge.name or "")
-            for name, domain in interfaces:
+            for name, domain, _uuid, _card in interfaces:
                 link = netlink.find(name)
                 if bridge is None or link is None or link.master:
                     continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from virtlxc.driver.named import NamedRef
 from virtlxc.driver.network.networks import Networks
+from virtlxc.driver.network.ports import PortRef
 from virtlxc.driver.network.state import DhcpLease
 from virtlxc.rpc.handlers import named
 from virtlxc.rpc.registry import Call, handles
@@ -76,7 +77,16 @@ def network_get_dhcp_leases(
 @handles("NETWORK_LIST_ALL_PORTS", fast=True, flags=0)
 def network_list_all_ports(
     call: Call, network: NamedRef, need_results: int, flags: int
-) -> tuple[list[object], int]:
-    """Containers are plugged into bridges directly: no network keeps a list of its ports."""
-    call.driver.networks.lookup_uuid(network[1])
-    return [], 0
+) -> tuple[list[PortRef], int]:
+    found = call.driver.networks.ports(network)
+    return (found if need_results else []), len(found)
+
+
+@handles("NETWORK_PORT_LOOKUP_BY_UUID", fast=True)
+def network_port_lookup_by_uuid(call: Call, network: NamedRef, uuid: bytes) -> PortRef:
+    return call.driver.networks.port_lookup(network, uuid)
+
+
+@handles("NETWORK_PORT_GET_XML_DESC", fast=True)
+def network_port_get_xml_desc(call: Call, port: PortRef, flags: int) -> str:
+    return call.driver.networks.port_xml(port, flags)

@@ -135,6 +135,8 @@ CALLS = {
     "NETWORK_IS_ACTIVE": "net.isActive()",
     "NETWORK_IS_PERSISTENT": "net.isPersistent()",
     "NETWORK_LIST_ALL_PORTS": "network.listAllPorts(flags)",
+    "NETWORK_PORT_LOOKUP_BY_UUID": "network.portLookupByUUID(uuid)",
+    "NETWORK_PORT_GET_XML_DESC": "port.XMLDesc(flags)",
     # Pools and volumes
     "STORAGE_POOL_LOOKUP_BY_NAME": "conn.storagePoolLookupByName(name)",
     "STORAGE_POOL_LOOKUP_BY_UUID": "conn.storagePoolLookupByUUID(uuid)",

@@ -129,6 +129,9 @@ class Connection:
         if name == "device":
             return self._try(conn.nodeDeviceLookupByName, fields["name"])
         value = fields[name]
+        if name == "port":
+            network = self._try(conn.networkLookupByUUID, value[0][1])
+            return self._try(network.portLookupByUUID, value[1])
         lookups: dict[str, tuple[Callable[..., Any], Any]] = {
             "dom": (conn.lookupByUUID, 1),
             "net": (conn.networkLookupByUUID, 1),

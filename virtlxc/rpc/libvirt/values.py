@@ -52,6 +52,9 @@ def reference(thing: Any) -> tuple[Any, ...]:
         return (thing.name(), thing.MACString())
     if kind == "virNodeDevice":
         return (thing.name(),)
+    if kind == "virNetworkPort":
+        network = thing.network()
+        return ((network.name(), network.UUID()), thing.UUID())
     if kind == "virSecret":
         return (thing.UUID(), thing.usageType(), thing.usageID())
     return (thing.name(), thing.UUID())
