@@ -103,8 +103,8 @@ REFUSED: tuple[tuple[Domain, str | HostFacts, StartFacts, dict[str, Any], str], 
         "v2",
         START,
         {},
-        "execute init: its programs are for ppc64 (<os><type arch=>), and this host runs x86_64 and "
-        "i686 (take a root filesystem for this host, and the attribute out)",
+        "execute init: its programs are for ppc64 (<os><type arch=>), and this host runs x86_64 "
+        "and i686 (take a root filesystem for this host, and the attribute out)",
     ),
     (
         _bridge(source="br7"),
