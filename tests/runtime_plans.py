@@ -387,7 +387,7 @@ def finish(ground: Ground, channel: StartChannel) -> dict[str, Any]:
     return report
 
 
-def read_until(sock: socket.socket, wanted: bytes, timeout: float = 10.0) -> bytes:
+def read_until(sock: socket.socket, wanted: bytes, timeout: float = 60.0) -> bytes:
     """What a console says up to and with ``wanted``; AssertionError shows what it said instead."""
     sock.settimeout(timeout)
     data = b""

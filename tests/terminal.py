@@ -36,7 +36,7 @@ class Terminal:
     def resize(self, rows: int, columns: int) -> None:
         termios.tcsetwinsize(self.master, (rows, columns))
 
-    def expect(self, text: str, timeout: float = 15) -> None:
+    def expect(self, text: str, timeout: float = 60) -> None:
         """Wait until this was printed since the last expect(); AssertionError shows what was."""
         end = time.monotonic() + timeout
         new = b""
@@ -57,7 +57,7 @@ class Terminal:
         local_modes: int = termios.tcgetattr(self.master)[3]
         return bool(local_modes & termios.ECHO)
 
-    def end(self, timeout: float = 15) -> int:
+    def end(self, timeout: float = 60) -> int:
         """Wait for the end; the exit status."""
         end = time.monotonic() + timeout
         while self._readable(max(0.0, end - time.monotonic())):

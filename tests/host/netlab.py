@@ -67,7 +67,7 @@ class Peer:
         ip("link", "set", name, "up")
         self.run("ip", "link", "set", "eth0", "up").ok()
 
-    def run(self, *argv: str, timeout: float = 30) -> Result:
+    def run(self, *argv: str, timeout: float = 60) -> Result:
         return self.spaces.run(*argv, timeout=timeout)
 
     def close(self) -> None:

@@ -180,7 +180,7 @@ def test_no_root_file_system_reaches_no_fifo_of_the_host(instance: Instance, idm
         assert [name for name in names if f"sees {name}" in shown] == list(names)
         for name in names:
             instance.run("timeout", "2", "sh", "-c", f"echo host > /opt/{name}")
-        said = [reader.communicate(timeout=20)[0].decode().strip() for reader in readers]
+        said = [reader.communicate(timeout=60)[0].decode().strip() for reader in readers]
         assert said == ["host"] * len(names)
     finally:
         for reader in readers:
@@ -258,11 +258,11 @@ def test_attacks_from_inside_fail(instance: Instance) -> None:
     # What we open of the guest's is opened without waiting, and only what it has to be.
     inside(instance, "evil", "rm /etc/passwd; mkfifo /etc/passwd /dev/initctl; mkdir -p /run\n")
     (root / "run/initctl").symlink_to("/dev/console")
-    refused = instance.virtlxc("exec", "evil", "--user", "root", "--", "id", timeout=10).failed()
+    refused = instance.virtlxc("exec", "evil", "--user", "root", "--", "id", timeout=60).failed()
     assert "has no user 'root'" in refused
-    instance.virtlxc("shutdown", "evil", timeout=10).failed()
+    instance.virtlxc("shutdown", "evil", timeout=60).failed()
     inside(instance, "evil", "umount /dev/pts; umount -l /dev/pts; mkfifo /dev/pts/ptmx\n")
-    instance.virtlxc("exec", "evil", "--tty", "--", "id", timeout=10).failed()
+    instance.virtlxc("exec", "evil", "--tty", "--", "id", timeout=60).failed()
 
 
 def test_others_on_the_host_see_and_open_nothing(instance: Instance) -> None:
@@ -313,7 +313,7 @@ def test_a_program_without_a_terminal_never_gets_ours(instance: Instance) -> Non
             stderr=theirs,
         )
         os.write(ours, b"typed\n")
-        shown, _ = program.communicate(timeout=20)
+        shown, _ = program.communicate(timeout=60)
         assert (shown, program.returncode) == (b"got typed\n", 7)
         assert b"err" in os.read(ours, 4096)
     finally:

@@ -37,7 +37,7 @@ def lxcfs(instance: Instance) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         instance.run("sh", "-c", f"mountpoint -q {point} && umount -l {point}")
 
 

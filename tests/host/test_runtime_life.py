@@ -384,10 +384,10 @@ class Entered:
 
     def run(self, *argv: str, user: str | None = None) -> tuple[dict[str, int], str]:
         channel, reader = self.begin(*argv, user=user)
-        channel.running(10)
+        channel.running(60)
         with open(reader, "rb") as output:
             text = output.read().decode()
-        ended = channel.wait(10)
+        ended = channel.wait(60)
         channel.close()
         return ended, text
 
@@ -426,10 +426,10 @@ def test_exec_refusals_name_the_step(entered: Entered) -> None:
 
     channel, _ = entered.begin("no-such-program")
     with pytest.raises(Failed, match="execute the program: the domain has no program 'no-such-pro"):
-        channel.running(10)
+        channel.running(60)
     channel, _ = entered.begin("true", user="nobody-here")
     with pytest.raises(Failed, match="the guest's /etc/passwd has no user 'nobody-here'"):
-        channel.running(10)
+        channel.running(60)
 
 
 def test_exec_with_a_terminal(entered: Entered) -> None:
@@ -437,20 +437,20 @@ def test_exec_with_a_terminal(entered: Entered) -> None:
         "sh", "-c", "tty; stty size; read x; exit 3", tty={"rows": 11, "cols": 22}
     )
     os.close(reader)
-    channel.running(10)
+    channel.running(60)
     seen = b""
     while b"11 22" not in seen:
         seen += os.read(channel.master, 1000)
     assert b"/dev/pts/" in seen
     os.write(channel.master, b"\n")
-    assert channel.wait(10) == {"status": 3}
+    assert channel.wait(60) == {"status": 3}
     os.close(channel.master)
     channel.close()
 
 
 def test_exec_ends_with_its_caller(entered: Entered) -> None:
     channel, reader = entered.begin("sleep", "1000")
-    pid = channel.running(10)["pid"]
+    pid = channel.running(60)["pid"]
     pidfd = os.pidfd_open(pid)
     channel.close()
     assert await_end(pidfd, 5)

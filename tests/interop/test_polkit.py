@@ -255,20 +255,17 @@ def test_whose_process_has_ended_is_not_asked_for(asked: Asked) -> None:
 
 
 WAITING = """
-import json, socket, sys
-path, count = sys.argv[1], int(sys.argv[2])
+import json, select, socket, sys
+path, count, refused = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 found = []
 for _ in range(count):
     found.append(socket.socket(socket.AF_UNIX))
     found[-1].connect(path)
-ended = []
-for one in found:
-    one.settimeout(0.5)
-    try:
-        ended.append(one.recv(1) == b"")
-    except TimeoutError:
-        ended.append(False)
-print(json.dumps(ended), flush=True)
+ended = set()
+while len(ended) < refused:
+    ended |= {one for one in select.select(found, [], [])[0] if one.recv(1) == b""}
+ended |= {one for one in select.select(found, [], [], 0.5)[0] if one.recv(1) == b""}
+print(json.dumps([one in ended for one in found]), flush=True)
 sys.stdin.read()
 """
 
@@ -276,7 +273,7 @@ sys.stdin.read()
 def test_those_who_wait_keep_nobody_out(asked: Asked) -> None:
     argv = [asked.instance.argv()[0], "-c", WAITING, asked.instance.paths.socket]
     waiting = asked.instance.spaces.popen(
-        [*argv, str(WAITING_MAX + 2)], user=BOB, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*argv, str(WAITING_MAX + 2), "2"], user=BOB, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
         assert waiting.stdout is not None
@@ -287,7 +284,7 @@ def test_those_who_wait_keep_nobody_out(asked: Asked) -> None:
     finally:
         waiting.communicate()
     # Whose waiting has ended may wait again.
-    again = asked.instance.spaces.run(*argv, "1", user=BOB)
+    again = asked.instance.spaces.run(*argv, "1", "0", user=BOB)
     assert json.loads(again.ok()) == [False]
 
 

@@ -123,7 +123,7 @@ class Host:
 
     def close(self) -> None:
         self._server.terminate()
-        self._server.wait(20)
+        self._server.wait(60)
         self.instance.run("sh", "-c", TAKE_DOWN).ok()
         self.instance.close()
 

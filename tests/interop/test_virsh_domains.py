@@ -323,7 +323,7 @@ def test_events_of_a_life(virsh: Virsh, root: Path) -> None:
             virsh(*words).ok()
         wait_for("the last event", lambda: "Undefined Removed" in out.read_text())
         watcher.send_signal(signal.SIGINT)
-        watcher.wait(20)
+        watcher.wait(60)
     lines = [line for line in out.read_text().splitlines() if line.startswith("event '")]
     assert lines == [
         "event 'lifecycle' for domain 'eventful': Defined Added",

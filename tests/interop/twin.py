@@ -262,6 +262,6 @@ def check_same_events(
     if "--loop" in words:
         for watcher in watchers:
             watcher.send_signal(signal.SIGINT)  # as Ctrl-C: the only other end of a loop
-    theirs, ours = [watcher.communicate(timeout=30) for watcher in watchers]
+    theirs, ours = [watcher.communicate(timeout=90) for watcher in watchers]
     assert ours == theirs
     assert b"events received: " in ours[0]

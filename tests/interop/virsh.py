@@ -75,7 +75,7 @@ class Terminal:
             os.execvp(argv[0], argv)
         self.seen = b""
 
-    def expect(self, wanted: bytes, timeout: float = 20.0) -> None:
+    def expect(self, wanted: bytes, timeout: float = 60.0) -> None:
         """Reads until ``wanted`` has been seen; forgets what was before it."""
         end = time.monotonic() + timeout
         while wanted not in self.seen:

@@ -94,7 +94,7 @@ class FakeDomains(Domains):
         ignore: frozenset[str] = frozenset(),
         owner: object = None,
     ) -> Ref:
-        self.slow.wait(20)
+        self.slow.wait(120)
         found = self.lookup_uuid(ref.uuid)
         started = self.refs[ref.uuid] = found._replace(id=4242)
         self.events.emit(Lifecycle(started, constants.Event.STARTED, 0))

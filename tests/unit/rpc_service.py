@@ -72,7 +72,7 @@ def running(root: str, **settings: Any) -> Iterator[Service]:
     assert service.mistakes == [], "the event loop caught exceptions"
 
 
-def wait_until(true: Callable[[], object], timeout: float = 10.0) -> None:
+def wait_until(true: Callable[[], object], timeout: float = 60.0) -> None:
     """Asks until it is true; AssertionError at the bound."""
     end = time.monotonic() + timeout
     while not true():
@@ -85,7 +85,7 @@ class Raw:
 
     def __init__(self, path: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
         self.socket.connect(path)
         self.serial = 0
 
