@@ -18,6 +18,7 @@ from virtlxc.host.facts import (
     StartFacts,
 )
 from virtlxc.host.security import capabilities
+from virtlxc.host.systemd import scope_path
 from virtlxc.model import (
     Bandwidth,
     BlkioDevice,
@@ -48,6 +49,7 @@ from virtlxc.model import (
 from virtlxc.model.bandwidth import Rate
 from virtlxc.model.disk import IoTune
 from virtlxc.plan import Plan, StartOptions, plan_start
+from virtlxc.plan.steps import CONTROLLER
 
 UUID = "6d0a2c10-3b5e-4a53-9a7e-0123456789ab"
 V1_MOUNTS = {
@@ -328,6 +330,7 @@ GOLDEN: tuple[tuple[str, Domain, str, StartFacts, dict[str, Any]], ...] = (
     ("no-root-targets-v2", ON_HOST, "v2", START, {}),
     ("systemd-v2", domain(idmap=SHIFTED), "v2", replace(START, init=SYSTEMD), {}),
     ("old-systemd-hybrid", domain(), "hybrid", replace(START, init=OLD_SYSTEMD), {}),
+    ("scope-v2", domain(), "v2", START, {"leaf": scope_path("web1", CONTROLLER)}),
     ("inner-contained", domain(idmap=INNER), "contained", INNER_FACTS, {}),
     (
         "inner-overlay-contained",

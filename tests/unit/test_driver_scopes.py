@@ -82,6 +82,7 @@ def test_a_start_is_tried_once_more(
 
     core: Any = SimpleNamespace(
         lost={},
+        host=SimpleNamespace(expect_scope=lambda domain: None),
         restarts=SimpleNamespace(forget=lambda entry: None),
         departed=SimpleNamespace(starting=contextlib.nullcontext),
         registry=Registry(),

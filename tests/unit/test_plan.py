@@ -71,12 +71,19 @@ def test_order_that_the_runtime_relies_on(
     for _, steps in phases:
         for step in steps[:-1]:
             assert step.op not in ("fork-init", "exec"), step.name
-    boot = [step.boot for step in made.steps if step.side != "daemon"]
-    first = boot.index(True)
+    ops = [step.op for step in made.steps]
+    boot = [step.boot for step in made.steps[ops.index("fork-stage") :]]
     paused = [step.op for step in made.steps[1:] if step.side != "daemon" and not step.boot]
     if settings.get("paused"):
         assert paused[-4:] == ["trace", "trace-await", "cgroup-write", "trace-end"]
-    assert boot[first:].count(False) == (4 if settings.get("paused") else 0)
+    assert boot.count(False) == (4 if settings.get("paused") else 0)
+    with_groups = [
+        number
+        for number, step in enumerate(made.steps)
+        if step.side == "controller" and ("cgroup" in step.op or "bpf" in step.op)
+    ]
+    if settings.get("leaf"):
+        assert ops.index("journal") < ops.index("await-scope") < min(with_groups)
 
 
 @every_plan

@@ -7,6 +7,7 @@ https://systemd.io/CGROUP_DELEGATION, libvirt's names of machines.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from string import ascii_letters, digits
 from typing import Any
@@ -15,6 +16,7 @@ from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.host import dbus
 from virtlxc.host.cgroup import layout
 from virtlxc.model.names import DEFAULT_PARTITION
+from virtlxc.runtime.disk import put
 
 GUESTS_UNIT = "virtlxc-guests.service"
 
@@ -46,7 +48,7 @@ def _bytes(char: str) -> str:
 
 def scope_name(name: str, controller: str, instance: str = "") -> str:
     """The scope's unit of a domain; ``controller`` is its controller's pid."""
-    return f"machine-{escape(layout.machine_name(name, controller, instance))}.scope"
+    return f"machine-{escape(layout.machine_name(name, controller, instance))}{layout.SCOPE}"
 
 
 def slice_name(partition: str | None) -> str:
@@ -97,6 +99,19 @@ def start_scope(bus: dbus.Bus, unit: str, slice: str, pid: int, description: str
         raise _failed(NoScopeError, unit, f"systemd's job ended with '{result}'")
     if not _is_in(unit, pid):
         raise _failed(NoScopeError, unit, f"systemd did not move process {pid} into it")
+
+
+def foresee_move(mount: str) -> None:
+    """Has the kernel begin what the move of a process to another group waits for.
+
+    That is a grace period of RCU, 7 ms and more on an idle machine, unless another move was just
+    before (cgroup_threadgroup_rwsem). Moving ourselves to where we are changes nothing, and asks
+    for it early. ``mount`` is cgroup2's. Returns when it is over, whatever comes of it.
+    """
+    with contextlib.suppress(OSError, StopIteration):
+        with open("/proc/self/cgroup", errors="replace", newline="\n") as file:
+            own = next(line[3:].rstrip("\n") for line in file if line.startswith("0::"))
+        put(f"{mount}{own}/cgroup.procs", "0")
 
 
 def check_delegated(folder: str, unit: str, wanted: Iterable[str]) -> None:

@@ -294,8 +294,11 @@ def _inherit(group: Group) -> Step:
 def _place(group: Group) -> str:
     """``memory:LEAF/init``: the hierarchy by the last part of its mount point, the leaf by name."""
     hierarchy = group.mount.rsplit("/", 1)[-1]
-    before, suffix, below = group.path.partition(layout.SUFFIX)
-    return f"{hierarchy}:LEAF{below}" if suffix else f"{hierarchy}:{before}"
+    for end in (layout.SUFFIX, layout.SCOPE):
+        _, suffix, below = group.path.partition(end)
+        if suffix:
+            return f"{hierarchy}:LEAF{below}"
+    return f"{hierarchy}:{group.path}"
 
 
 def limit(scene: Scene) -> Iterator[Step]:

@@ -241,6 +241,17 @@ def watch() -> Step:
     )
 
 
+def await_scope() -> Step:
+    return Step(
+        name="await its scope",
+        side="controller",
+        op="await-scope",
+        args={},
+        text="systemd makes it meanwhile, and puts the controller into it",
+        kernel=_PROCESS,
+    )
+
+
 def await_program() -> Step:
     return Step(
         name="await init's program",

@@ -63,6 +63,7 @@ def steps(scene: Scene) -> Iterator[Step]:
     yield from cgroups.birthplace(scene)
     yield from _once(scene)
     yield from _detached(scene)
+    yield from _groups(scene)
     yield process.stage(scene)
     if namespaces.joins_before_user(scene):
         yield from _step_by_step(scene)
@@ -85,17 +86,11 @@ def _once(scene: Scene) -> Iterator[Step]:
     yield from process.controller(scene)
     yield from images.attach(scene)
     yield from quotas.limit(scene)
-    yield from cgroups.make(scene)
-    yield from cgroups.limit(scene)
-    yield from cgroups.make_v1_view(scene)
-    yield from cgroups.delegate(scene)
     yield from namespaces.open_shared(scene)
 
 
 def _detached(scene: Scene) -> Iterator[Step]:
-    """What init inherits by the fork: mounts that nobody sees yet, and doors to its groups."""
-    yield cgroups.clear(scene)
-    yield from cgroups.open_v1(scene)
+    """What init inherits by the fork: mounts that nobody sees yet."""
     yield from hostroot.sources(scene)
     yield from mounts.sources(scene)
     yield from mounts.foreign_sysfs(scene, "controller")
@@ -103,6 +98,18 @@ def _detached(scene: Scene) -> Iterator[Step]:
     yield from consoles.make(scene)
     yield from mounts.systemd_run(scene)
     yield from proc.sources(scene)
+
+
+def _groups(scene: Scene) -> Iterator[Step]:
+    """What all needs the controller's own group for, which systemd may still be making."""
+    if scene.options.leaf is not None:
+        yield process.await_scope()
+    yield from cgroups.make(scene)
+    yield from cgroups.limit(scene)
+    yield from cgroups.make_v1_view(scene)
+    yield from cgroups.delegate(scene)
+    yield cgroups.clear(scene)
+    yield from cgroups.open_v1(scene)
 
 
 def _born_in_namespaces(scene: Scene) -> Iterator[Step]:

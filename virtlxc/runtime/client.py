@@ -324,7 +324,7 @@ class StartChannel:
         return self._controller
 
     def go(self) -> None:
-        """Let the controller begin. (It is in its scope now, where there are scopes.)"""
+        """Let the controller begin, or go on: it is in its scope now."""
         try:
             protocol.send(self._channel, {"go": True})
         except OSError:

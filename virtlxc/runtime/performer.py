@@ -99,10 +99,10 @@ def perform(start: Start, channel: Socket, report: Socket) -> None:
             ctx.keys = _receive_fds(channel, plan["fds"])
         if plan.get("go"):
             ctx.journalled = lambda: _still_wanted(channel)
+        elif any(step["op"] == "await-scope" for step in plan["steps"]):
+            ctx.scoped = lambda: _await_go(channel)
         else:
             _await_go(channel)
-            # Held open here, the controller's end would not tell the daemon of its death.
-            channel.close()
         _conduct(ctx, plan["steps"], report)
         return ctx
 
@@ -170,6 +170,8 @@ def _receive_fds(channel: Socket, keys: list[str]) -> dict[str, int]:
 
 def _await_go(channel: Socket) -> None:
     got = protocol.receive(channel)
+    # Held open here, the controller's end would not tell the daemon of its death.
+    channel.close()
     if got is None or not got[0].get("go"):
         raise Failed("daemon", "", 0, "", "the start was given up")
 

@@ -21,7 +21,6 @@ from virtlxc.driver.ref import Ref
 from virtlxc.host import dbus, machined
 from virtlxc.host.cgroup import layout
 
-_SCOPE = ".scope"
 _END_SECONDS = 1.0
 
 
@@ -90,7 +89,7 @@ class Machines:
     def _register(self, view: View, *, check: bool) -> None:
         run = view.run
         # Without a scope there is no unit that machined could follow.
-        if run is None or not run.leaf.path.endswith(_SCOPE):
+        if run is None or not run.leaf.path.endswith(layout.SCOPE):
             return
         name = layout.machine_name(view.name, str(run.controller.pid), self._core.paths.instance)
         name = name.rstrip("-")

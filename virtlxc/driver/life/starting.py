@@ -28,6 +28,7 @@ from virtlxc.driver.life.killing import kill_run
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import neighbours
+from virtlxc.host.cgroup import layout
 from virtlxc.host.systemd import NoScopeError, ScopeTakenError
 from virtlxc.plan import StartOptions, plan_start, render
 from virtlxc.plan.steps import CONTROLLER, Group, Plan
@@ -89,6 +90,7 @@ def start_definition(
 ) -> View:
     """The start itself; the caller holds the domain's job."""
     core.restarts.forget(entry)
+    core.host.expect_scope(domain)
     with doing(f"cannot start domain '{domain.name}'"), core.departed.starting():
         lost.check(core, domain.uuid)
         check_macs(core, domain)
@@ -270,7 +272,7 @@ def _converse(
 
 def _scoped(plan: Plan) -> bool:
     """Whether the controller has to be put into a scope before it may make anything."""
-    return plan.leaf.path.endswith(".scope")
+    return plan.leaf.path.endswith(layout.SCOPE)
 
 
 def _failed_text(failed: protocol.Failed, plan: Plan, domain: model.Domain) -> str:

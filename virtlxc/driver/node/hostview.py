@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 from virtlxc.driver import files
 from virtlxc.driver.core import doing, log
@@ -95,6 +96,12 @@ class HostView:
         return systemd.scope_path(
             domain.name, CONTROLLER, partition=domain.partition, instance=self._instance
         )
+
+    def expect_scope(self, domain: Domain) -> None:
+        """Begins, beside all else that a start does, what systemd would wait for."""
+        if self.scope_leaf(domain) is not None:
+            foresee = partial(systemd.foresee_move, self.facts.cgroup.mount)
+            threading.Thread(target=foresee, name="foresee", daemon=True).start()
 
     def make_scope(self, domain: Domain, controller: int, group: str) -> None:
         """Has systemd put the controller into its scope; ``group`` is the folder that this makes.

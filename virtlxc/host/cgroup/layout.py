@@ -30,6 +30,7 @@ V1_INIT = "init"
 # Handed down to the payload on cgroup2, where the host has them.
 DELEGATED = ("cpu", "cpuset", "io", "memory", "pids")
 
+SCOPE = ".scope"  # systemd's own ending
 SUFFIX = ".libvirt-lxc"
 
 MACHINE_NAME_MAX = 64  # libvirt's bound for the whole machine name, a host name's

@@ -65,6 +65,7 @@ OPS: dict[str, Callable[..., None]] = {
     "listen": process.listen,
     "log-socket": process.log_socket,
     "journal": process.journal,
+    "await-scope": process.await_scope,
     "title": process.title,
     "fork-stage": process.fork_stage,
     "fork-init": process.fork_init,

@@ -52,6 +52,7 @@ class Context:
         self.forked_last = True
         self.executed: Callable[[], None] | None = None
         self.journalled: Callable[[], None] | None = None
+        self.scoped: Callable[[], None] | None = None
         self.boot_keys: set[str] = set()
         self.again = False
         self.title: list[str] = []

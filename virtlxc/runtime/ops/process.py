@@ -59,6 +59,15 @@ def journal(ctx: Context, *, path: str) -> None:
         ctx.journalled()
 
 
+def await_scope(ctx: Context) -> None:
+    """Controller: wait for the daemon's word that systemd has put us into our scope.
+
+    Whatever is in our cgroup must come behind it, and what can be made without comes before it.
+    """
+    assert ctx.scoped is not None
+    ctx.scoped()
+
+
 def title(ctx: Context, *, text: str) -> None:
     """Controller: words of /proc/PID/cmdline (split at spaces) and comm; shown once init runs."""
     ctx.title = text.split(" ")
