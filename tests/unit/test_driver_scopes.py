@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,8 @@ from virtlxc.paths import Paths
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostView:
     """A host with systemd; ``monkeypatch`` decides what that says."""
     view = HostView(Paths(str(tmp_path)), Registry(), SimpleNamespace())  # type: ignore[arg-type]
-    facts = SimpleNamespace(systemd=True, cgroup=SimpleNamespace(controllers=("cpu", "pids")))
+    cgroup = SimpleNamespace(controllers=("cpu", "pids"), mount="/x")
+    facts = SimpleNamespace(systemd=True, cgroup=cgroup)
     monkeypatch.setattr(HostView, "facts", facts)
     monkeypatch.setattr(systemd, "available", lambda: True)
     return view
@@ -48,6 +50,19 @@ def test_without_a_bus_groups_are_made_without_systemd_for_a_while(
     with pytest.raises(systemd.NoScopeError):
         host.make_scope(domain, 7, "/nowhere")
     assert host.scope_leaf(domain)
+
+
+def test_the_move_is_foreseen_only_where_systemd_makes_scopes(
+    host: HostView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreseen = threading.Event()
+    monkeypatch.setattr(systemd, "foresee_move", lambda mount: foreseen.set())
+    monkeypatch.setattr(systemd, "available", lambda: False)
+    host.expect_scope(completed(xml()))
+    assert not any(thread.name == "foresee" for thread in threading.enumerate())
+    monkeypatch.setattr(host, "_scopes", True)
+    host.expect_scope(completed(xml()))
+    assert foreseen.wait(20)
 
 
 def test_a_name_that_is_taken_says_nothing_about_others(

@@ -51,6 +51,22 @@ def test_the_request_can_be_sent() -> None:
     assert b"StartTransientUnit" in message.serialise(1)
 
 
+def test_a_move_that_changes_nothing_is_made_where_we_are(tmp_path: Path) -> None:
+    places = tmp_path / "places"
+    places.write_text("4:memory:/other\n0::/system.slice/virtlxc.service\n")
+    procs = tmp_path / "system.slice/virtlxc.service/cgroup.procs"
+    procs.parent.mkdir(parents=True)
+    procs.touch()
+    systemd.foresee_move(str(tmp_path), str(places))
+    assert procs.read_text() == "0"
+
+
+@pytest.mark.parametrize("text", ["", "4:memory:/\n", "0::/gone\n"])
+def test_where_it_cannot_be_made_a_start_goes_on(tmp_path: Path, text: str) -> None:
+    (tmp_path / "places").write_text(text)
+    systemd.foresee_move(str(tmp_path), str(tmp_path / "places"))
+
+
 def test_the_registration_can_be_sent() -> None:
     uuid = "11111111-2222-3333-4444-555555555555"
     message = machined.registration("lxc-7-web1", uuid, 8, "/srv/web1", [3, 4])

@@ -101,15 +101,16 @@ def start_scope(bus: dbus.Bus, unit: str, slice: str, pid: int, description: str
         raise _failed(NoScopeError, unit, f"systemd did not move process {pid} into it")
 
 
-def foresee_move(mount: str) -> None:
+def foresee_move(mount: str, places: str = "/proc/self/cgroup") -> None:
     """Has the kernel begin what the move of a process to another group waits for.
 
     That is a grace period of RCU, 7 ms and more on an idle machine, unless another move was just
     before (cgroup_threadgroup_rwsem). Moving ourselves to where we are changes nothing, and asks
-    for it early. ``mount`` is cgroup2's. Returns when it is over, whatever comes of it.
+    for it early. ``mount`` is cgroup2's; ``places`` says where we are. Returns when it is over,
+    whatever comes of it.
     """
     with contextlib.suppress(OSError, StopIteration):
-        with open("/proc/self/cgroup", errors="replace", newline="\n") as file:
+        with open(places, errors="replace", newline="\n") as file:
             own = next(line[3:].rstrip("\n") for line in file if line.startswith("0::"))
         put(f"{mount}{own}/cgroup.procs", "0")
 
