@@ -13,8 +13,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.controller_link import ControllerLink
 from tests.rootfs import make_busybox, script
-from virtlxc.runtime.client import ControllerLink, Spawner, StartChannel, await_end
+from virtlxc.runtime.client import Spawner, StartChannel, await_end
 from virtlxc.runtime.journal import replay_journal
 
 STAGE = "\0stage\0"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.controller_link import ControllerLink
 from tests.harness import Instance, wait_for
 from tests.host.lifelab import PAUSED, RUNNING, SHUTOFF, Lab, Ref, is_alive
 from tests.record_controller import FOLDER, unpack
 from virtlxc.errors import VirtlxcError
-from virtlxc.runtime.client import ControllerLink
 from virtlxc.runtime.protocol import start_time
 
 pytestmark = pytest.mark.host

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.controller_link import CallFailed, ControllerLink
 from tests.harness import wait_for
 from tests.runtime_plans import (
     ENV,
@@ -27,7 +28,7 @@ from tests.runtime_plans import (
     step,
 )
 from virtlxc.runtime import protocol, syscalls
-from virtlxc.runtime.client import CallFailed, ControllerLink, EnterChannel, Spawner, await_end
+from virtlxc.runtime.client import EnterChannel, Spawner, await_end
 from virtlxc.runtime.journal import replay_journal
 
 pytestmark = pytest.mark.host

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.controller_link import ControllerLink
 from tests.harness import wait_for
 from tests.host.faultlab import SHIFT, FaultLab, FaultyInstance, HeldStart
 from tests.host.lifelab import RUNNING
-from virtlxc.runtime.client import ControllerLink
 from virtlxc.runtime.protocol import start_time
 
 pytestmark = pytest.mark.host

@@ -351,7 +351,9 @@ class Service:
         return self.consoles[number]
 
 
-#: The frozen protocol: call -> method. See ControllerLink for the fields.
+#: The frozen protocol: call -> method. Fields: HELLO{proto, pidfd}; SUBSCRIBE (events follow);
+#: CONSOLE{tty} (a raw stream from then on); RESIZE{tty, rows, cols};
+#: INTENT{end: destroy|shutdown|reboot|null, kill}; AMEND{boot} (what the next boots perform).
 CALLS = {
     "HELLO": Service.hello,
     "STATUS": Service.status,
