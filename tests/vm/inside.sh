@@ -38,6 +38,6 @@ uname -r
 cat /proc/mounts
 export VIRTLXC_RESULTS="$results"
 xargs -d '\n' "$python" -m pytest -v -p no:cacheprovider -p pytest_timeout --timeout 1800 \
-    -p tests.vm.told <"$results/tests"
+    -p tests.vm.told --junitxml="$results/junit.xml" -o junit_family=xunit1 <"$results/tests"
 echo "exit status $?"
 sync

@@ -1,8 +1,8 @@
 """Boot Debian's kernel in QEMU with the host's tree as its root, and run host tests inside.
 
 Software emulation always: hosts of this project may have no KVM, and results must not depend on
-it. Nothing but two files comes back, both in a folder that is mapped read-write: how each test
-ended, and the output for people.
+it. What comes back are files in a folder that is mapped read-write: the JUnit report, the output
+for people, and each test's end as soon as it is known, for a machine that does not come to its own.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +36,7 @@ CPUS = "2,maxcpus=4"  # those that could be plugged in are allowed in a cpuset
 # without either, the same tests take three quarters of the time.
 KERNEL_OPTIONS = ("mitigations=off", "nopti")
 PROCESSOR = "Nehalem"
+_BAD = ("failed", "error")
 SHARED = "/virtlxc-results"  # inside; compose.sh makes the folder
 
 
@@ -46,16 +50,26 @@ class Outcome:
 
 @dataclass(slots=True)
 class Run:
-    """One boot: what was chosen, and what came back."""
+    """One boot, or several beside each other: what came back.
+
+    ``told``: how each test ended, as soon as it had.
+    """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     output: str = ""
     console: str = ""
+    told: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
 
     def explain(self) -> str:
-        """The end of what the tests and the machine wrote."""
-        return f"--- tests\n{self.output[-6000:]}\n--- console\n{self.console[-3000:]}"
+        """What had failed by then, and the end of what the tests and the machine wrote."""
+        failed = [f"{one['node']}\n{one['text']}" for one in self.told if one["result"] in _BAD]
+        return "\n".join(
+            [
+                *("--- failed", *failed, "--- tests", self.output[-6000:]),
+                *("--- console", self.console[-3000:]),
+            ]
+        )
 
 
 def reporter(config: pytest.Config) -> Progress:
@@ -64,8 +78,10 @@ def reporter(config: pytest.Config) -> Progress:
     capture = config.pluginmanager.get_plugin("capturemanager")
     assert terminal is not None and capture is not None
 
+    lock = threading.Lock()
+
     def progress(line: str) -> None:
-        with capture.global_and_fixture_disabled():
+        with lock, capture.global_and_fixture_disabled():
             terminal.ensure_newline()
             terminal.write_line(line)
 
@@ -81,10 +97,42 @@ def choose(*, full: bool) -> list[str]:
     return [line for line in listed.stdout.splitlines() if "::" in line]
 
 
+def junit_name(node: str) -> tuple[str, str]:
+    """``tests/host/test_x.py::TestY::test_z[1]`` -> ``tests.host.test_x.TestY``, ``test_z[1]``."""
+    head, bracket, parameters = node.partition("[")
+    path, *classes, name = head.split("::")
+    return ".".join([path.removesuffix(".py").replace("/", "."), *classes]), (
+        name + bracket + parameters
+    )
+
+
+def boot_beside(
+    tests: Sequence[str], machines: int, progress: Progress, timeout_s: float
+) -> Run:
+    """As :func:`boot`, by several machines: each file's tests are run by one of them.
+
+    An emulated machine keeps one core busy, whatever it has itself.
+    """
+    files = sorted({test.partition("::")[0] for test in tests})
+    shares = [
+        [test for test in tests if test.partition("::")[0] in files[number::machines]]
+        for number in range(machines)
+    ]
+    with ThreadPoolExecutor(machines) as pool:
+        runs = list(pool.map(lambda share: boot(share, progress, timeout_s), filter(None, shares)))
+    return Run(
+        outcomes={test: outcome for run in runs for test, outcome in run.outcomes.items()},
+        output="".join(run.output for run in runs),
+        console="".join(run.console for run in runs),
+        told=[one for run in runs for one in run.told],
+        seconds=max((run.seconds for run in runs), default=0.0),
+    )
+
+
 def boot(tests: Sequence[str], progress: Progress, timeout_s: float) -> Run:
     """Run ``tests`` (node ids) in one boot; ``progress`` gets a line now and then.
 
-    After ``timeout_s`` the machine is killed, and only the tests that have ended have a result.
+    After ``timeout_s`` the machine is killed, and no result has come back.
     """
     with tempfile.TemporaryDirectory(prefix="vm", dir="/tmp") as folder:
         results, scratch = Path(folder, "results"), Path(folder, "scratch")
@@ -101,7 +149,7 @@ def boot(tests: Sequence[str], progress: Progress, timeout_s: float) -> Run:
                 env=_environment(qemu()),
             )
             watch(machine, lambda: f"{_done(results)} of {len(tests)} tests", progress, timeout_s)
-        run = _collect(results)
+        run = _collect(results, tests)
         run.seconds = time.monotonic() - began
         return run
 
@@ -193,16 +241,30 @@ def _told(results: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def _collect(results: Path) -> Run:
+def _collect(results: Path, tests: Sequence[str]) -> Run:
     run = Run(
         output=read(results / "output.txt"),
         console=read(results / "console.txt"),
+        told=_told(results),
     )
-    for told in _told(results):
-        before = run.outcomes.get(told["node"], Outcome("passed", ""))
-        if before.result == "passed":  # a teardown may spoil it, and mends nothing
-            run.outcomes[told["node"]] = Outcome(told["result"], told["text"])
+    report = results / "junit.xml"
+    if not report.exists():
+        return run
+    found = {
+        (case.get("classname", ""), case.get("name", "")): _outcome(case)
+        for case in ElementTree.parse(report).iter("testcase")
+    }
+    run.outcomes = {t: found[junit_name(t)] for t in tests if junit_name(t) in found}
     return run
+
+
+def _outcome(case: ElementTree.Element) -> Outcome:
+    for tag, result in (("failure", "failed"), ("error", "error"), ("skipped", "skipped")):
+        child = case.find(tag)
+        if child is not None:
+            text = "\n".join(filter(None, (child.get("message"), child.text)))
+            return Outcome(result, text)
+    return Outcome("passed", "")
 
 
 def read(path: Path) -> str:

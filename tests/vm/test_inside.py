@@ -1,7 +1,7 @@
-"""The host ring once more, on another kernel with cgroup v2 alone, in one boot.
+"""The host ring once more, on another kernel with cgroup v2 alone.
 
-The tests marked ``kernel`` by default; ``VIRTLXC_VM=full`` takes all of tests/host. Each of them
-is one test here, so that the closing line counts it.
+The tests marked ``kernel`` by default, in one boot; ``VIRTLXC_VM=full`` takes all of tests/host,
+and a machine for each core. Each of them is one test here, so that the closing line counts it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from tests.vm import machine
 
 IS_FULL = os.environ.get("VIRTLXC_VM") == "full"
 TIMEOUT_S = machine.FULL_TIMEOUT_S if IS_FULL else machine.BOOT_TIMEOUT_S
+MACHINES = len(os.sched_getaffinity(0)) if IS_FULL else 1
 BUDGET_S = 600.0
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(TIMEOUT_S + 120)]
 
@@ -25,7 +26,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def booted(request: pytest.FixtureRequest) -> machine.Run:
-    """The one boot, with exactly those tests that this session will ask for."""
+    """What was booted, with exactly those tests that this session will ask for."""
     chosen = [
         str(item.callspec.params["node"])
         for item in request.session.items
@@ -33,7 +34,7 @@ def booted(request: pytest.FixtureRequest) -> machine.Run:
         and item.path == request.path
         and hasattr(item, "callspec")
     ]
-    return machine.boot(chosen, machine.reporter(request.config), TIMEOUT_S)
+    return machine.boot_beside(chosen, MACHINES, machine.reporter(request.config), TIMEOUT_S)
 
 
 def test_passes_inside(node: str, booted: machine.Run) -> None:
