@@ -31,7 +31,7 @@ Progress = Callable[[str], None]
 BOOT_TIMEOUT_S = 1500.0
 FULL_TIMEOUT_S = 4 * 3600.0
 MEMORY = "4G"
-CPUS = "2,maxcpus=4"  # those that could be plugged in are allowed in a cpuset
+CPUS = "1,maxcpus=4"  # those that could be plugged in are allowed in a cpuset
 # Emulation pays for page tables that are changed at every system call and for wide registers:
 # without either, the same tests take three quarters of the time.
 KERNEL_OPTIONS = ("mitigations=off", "nopti")
