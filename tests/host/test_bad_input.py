@@ -35,6 +35,8 @@ def online(kind: str) -> str:
     return Path(f"/sys/devices/system/{kind}/online").read_text().strip()
 
 
+SYSCTL = """<metadata><virtlxc:container xmlns:virtlxc='urn:virtlxc:domain:1'>
+<virtlxc:sysctl name='net.ipv4.nosuch' value='1'/></virtlxc:container></metadata>"""
 UNKNOWN = document(more="<frobnicate level='3'/>")
 
 # What is refused by define: the document, and the words.
@@ -169,6 +171,11 @@ START = {
         document(init="<init>/outside</init>"),
         "execute init: there is no '/outside' in the root folder '{root}/rootfs' (mend"
         " <os><init>)",
+    ),
+    "a setting that the kernel has not": (
+        document(more=SYSCTL),
+        "set net.ipv4.nosuch: this kernel has no 'net.ipv4.nosuch' in this container (some hide it"
+        " from user namespaces, which is what <idmap> makes; see <virtlxc:sysctl>)",
     ),
     "processors that the host has not": (
         document(more="<vcpu cpuset='0,900'>1</vcpu>"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from .. import syscalls
-from .context import Context
+from .context import Context, StepError
 from .trees import bits, is_dir, lookup, place
 
 TYPE_CHECKING = False
@@ -203,6 +204,13 @@ def sysctl(ctx: Context, *, key: str, value: str, optional: bool = False) -> Non
         finally:
             os.close(fd)
     except OSError as error:
+        if optional:
+            return
+        if error.errno == errno.ENOENT:
+            text = (
+                f"this kernel has no '{key.replace('/', '.')}' in this container (some hide it from"
+                " user namespaces, which is what <idmap> makes; see <virtlxc:sysctl>)"
+            )
+            raise StepError(errno.ENOENT, f"/proc/sys/{key}", text) from None
         error.filename = f"/proc/sys/{key}"
-        if not optional:
-            raise
+        raise
