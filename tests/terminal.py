@@ -9,6 +9,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
+from tests.harness import PATIENCE
 from tests.namespaces import Namespaces
 
 READ_SIZE = 65536
@@ -38,7 +39,7 @@ class Terminal:
 
     def expect(self, text: str, timeout: float = 60) -> None:
         """Wait until this was printed since the last expect(); AssertionError shows what was."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         new = b""
         while text.encode() not in new:
             left = end - time.monotonic()
@@ -59,7 +60,7 @@ class Terminal:
 
     def end(self, timeout: float = 60) -> int:
         """Wait for the end; the exit status."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         while self._readable(max(0.0, end - time.monotonic())):
             data = self._read()
             if not data:
