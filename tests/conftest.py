@@ -49,6 +49,7 @@ NEEDS: dict[str, Need] = {
     "kernel": Need(_is_root, "needs root"),
     "interop": Need(_is_root, "needs root"),
     "processor": Need(lambda: not IN_MACHINE, "measures a processor, and this one is emulated"),
+    "installs": Need(lambda: not IN_MACHINE, "installs a distribution, for an emulator an hour"),
     "vm": Need(lambda: not IN_MACHINE, "runs outside the virtual machine only"),
     "quota": Need(_has_quotas, "needs a kernel with project quotas (CONFIG_QFMT_V2)"),
     "usb": Need(lambda: IN_MACHINE, "needs a USB device to pull out, as the virtual machine has"),

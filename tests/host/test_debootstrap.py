@@ -33,6 +33,7 @@ def builder(instance: Instance) -> None:
     script.chmod(0o755)
 
 
+@pytest.mark.installs
 @pytest.mark.timeout(900)
 def test_a_debian_by_debootstrap(instance: Instance) -> None:
     words = ("new", "web", "--template", "debian", "--mirror", MIRROR, "--no-network", "--start")

@@ -51,6 +51,7 @@ def at(instance: Instance, name: str) -> Guest:
     return Guest(instance, name, Path(instance.paths.lib) / "guests" / name / "rootfs")
 
 
+@pytest.mark.installs
 @pytest.mark.timeout(900)
 def test_a_debian_from_its_mirror(instance: Instance) -> None:
     """Once from the mirror, with Debian's own signatures; then, with no mirror, from the cache."""
