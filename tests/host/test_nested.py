@@ -167,7 +167,11 @@ def test_a_folder_is_laid_over(nest: Nest) -> None:
     )
     nest.define(BOX.format(name="over", idmap=extra, more="")).ok()
     nest.virtlxc("start", "over").ok()
-    words = "rm -r /etc && mkdir /etc && touch /etc/new && ls /etc"
+    words, warning = "rm -r /etc && mkdir /etc && touch /etc/new && ls /etc", ""
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 6):
+        words = "rm /etc/* && touch /etc/new && ls /etc"
+        warning = "a folder below overlay='ram' can be neither removed nor renamed on this host"
+    assert warning in nest.virtlxc("dominfo", "over").ok()
     assert nest.virtlxc("exec", "--no-tty", "over", "--", "sh", "-c", words).ok().split() == ["new"]
     nest.virtlxc("destroy", "over").ok()
     nest.virtlxc("undefine", "over").ok()

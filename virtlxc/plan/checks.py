@@ -20,6 +20,7 @@ from virtlxc.plan import (
     filesystem_checks,
     hostroot,
     lending,
+    mounts,
     network,
     nodes,
     proc,
@@ -452,6 +453,8 @@ def _warnings(scene: Scene) -> Iterator[str]:
         )
     if not scene.host.cgroup.device_program:
         yield cgroups.NO_DEVICE_RULES
+    if mounts.keeps_folders(scene):
+        yield mounts.KEEPS_FOLDERS
     if proc.missed(scene):
         yield proc.WARNING
     for card in scene.domain.interfaces:

@@ -91,6 +91,24 @@ def _clone(scene: Scene, filesystem: Filesystem) -> Iterator[Step]:
         yield lock(key, filesystem.target, recursive=recursive)
 
 
+#: An overlay notes on a folder that another one is below it; in a user namespace it may use
+#: attributes of users only, which tmpfs has since then.
+_USER_ATTRIBUTES_OF_TMPFS = (6, 6)
+KEEPS_FOLDERS = (
+    "a folder below overlay='ram' can be neither removed nor renamed on this host, a container with"
+    " a kernel older than 6.6 (below an overlay to a folder it can: overlay='/some/where')"
+)
+
+
+def keeps_folders(scene: Scene) -> bool:
+    """Whether an overlay of the domain cannot forget folders that are below it."""
+    return (
+        scene.host.user_namespace
+        and scene.host.kernel_version < _USER_ATTRIBUTES_OF_TMPFS
+        and any(extra.overlay == RAM for extra in scene.domain.container.filesystems)
+    )
+
+
 def _overlay(scene: Scene, key: str, target: str, overlay: str) -> Step:
     changes = None if overlay == RAM else overlay
     return Step(
