@@ -44,6 +44,13 @@ def _has_quotas() -> bool:
     return not modules.exists() or "quota_v2" in modules.read_text()
 
 
+def _keeps_vlans_apart() -> bool:
+    """Whether the kernel's bridges can; one that does not say it may."""
+    config = Path("/proc/config.gz")
+    wanted = b"CONFIG_BRIDGE_VLAN_FILTERING=y"
+    return not config.exists() or wanted in gzip.decompress(config.read_bytes())
+
+
 NEEDS: dict[str, Need] = {
     "host": Need(_is_root, "needs root"),
     "kernel": Need(_is_root, "needs root"),
@@ -52,6 +59,10 @@ NEEDS: dict[str, Need] = {
     "installs": Need(lambda: not IN_MACHINE, "installs a distribution, for an emulator an hour"),
     "vm": Need(lambda: not IN_MACHINE, "runs outside the virtual machine only"),
     "quota": Need(_has_quotas, "needs a kernel with project quotas (CONFIG_QFMT_V2)"),
+    "vlans": Need(
+        _keeps_vlans_apart,
+        "needs a kernel whose bridges keep VLANs apart (CONFIG_BRIDGE_VLAN_FILTERING)",
+    ),
     "usb": Need(lambda: IN_MACHINE, "needs a USB device to pull out, as the virtual machine has"),
     "v2": Need(
         lambda: Path("/sys/fs/cgroup/cgroup.controllers").exists(),

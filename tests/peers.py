@@ -51,6 +51,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "shells": ("zsh-static", "zsh-common", "fish"),
     "volumes": ("btrfs-progs", "qemu-utils"),
     "images": ("qemu-utils", "qemu-system-common"),
+    "openvswitch": ("openvswitch-switch",),
 }
 # On a merged-/usr system these are links, whatever a package's archive says.
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64")

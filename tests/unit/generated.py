@@ -111,6 +111,14 @@ INTERFACES = (
     "</bandwidth><filterref filter='clean-traffic'/></interface>",
     "<interface type='bridge'><port isolated='yes'/><source bridge='br0'/><bandwidth>"
     "<inbound average='5' burst='7'/></bandwidth></interface>",
+    "<interface type='bridge'><source bridge='br0'/><virtualport type='openvswitch'/><vlan>"
+    "<tag id='42'/></vlan></interface>",
+    "<interface type='bridge'><source bridge='br0'/><vlan><tag nativeMode='untagged' id='7'/>"
+    "<tag id='9'/></vlan><virtualport type='openvswitch'><parameters profileid='web' "
+    "interfaceid='09B11C53-8b5c-4eeb-8f00-d84eaa0aaa4f'/></virtualport></interface>",
+    "<interface type='direct'><source dev='eth0'/><vlan trunk='yes'><tag id='3'/></vlan>"
+    "<virtualport type='802.1Qbg'><parameters typeid='0x010203' managerid='11' "
+    "typeidversion='2'/></virtualport></interface>",
 )
 OTHERS = (
     "<disk type='file'><source file='/i.raw'/><target dev='sdd'/><driver type='raw' name='loop'/>"

@@ -62,6 +62,36 @@ RATES = st.builds(
 BANDWIDTHS = st.builds(model.Bandwidth, inbound=maybe(RATES), outbound=maybe(RATES))
 
 
+TAGS = st.lists(st.integers(0, 4095), min_size=1, max_size=4)
+
+
+@st.composite
+def vlans(draw: st.DrawFn) -> model.Vlan:
+    """As they come out of the tables: several tags are a trunk."""
+    ids = draw(TAGS)
+    native = draw(maybe(st.integers(0, len(ids) - 1)))
+    mode = draw(st.sampled_from(["tagged", "untagged"]))
+    return model.Vlan(
+        trunk=True if len(ids) > 1 else draw(st.sampled_from([None, True])),
+        tags=tuple(
+            model.VlanTag(id=one, native_mode=mode if at == native else None)
+            for at, one in enumerate(ids)
+        ),
+    )
+
+
+VIRTUAL_PORTS = st.builds(
+    model.VirtualPort,
+    type=st.sampled_from(["openvswitch", "802.1Qbg", "802.1Qbh", "midonet"]),
+    manager_id=maybe(st.integers(0, 255)),
+    type_id=maybe(st.integers(0, 0xFFFFFF)),
+    type_id_version=maybe(st.integers(0, 255)),
+    instance_id=maybe(st.uuids().map(str)),
+    interface_id=maybe(st.uuids().map(str)),
+    profile_id=maybe(st.text(CHARS, max_size=39)),
+)
+
+
 @st.composite
 def filesystems(draw: st.DrawFn) -> model.Filesystem:
     kind = draw(st.sampled_from(["mount", "bind", "block", "file", "template", "ram", "volume"]))
@@ -103,6 +133,8 @@ def interfaces(draw: st.DrawFn) -> model.Interface:
         host_routes=draw(several(ROUTES)),
         link_state=draw(maybe(st.sampled_from(["up", "down"]))),
         mtu=draw(maybe(st.integers(68, 65535))),
+        vlan=draw(maybe(vlans())),
+        virtualport=draw(maybe(VIRTUAL_PORTS)),
         bandwidth=draw(maybe(BANDWIDTHS)),
         isolated=draw(maybe(st.booleans())),
         script=draw(maybe(TEXT)),

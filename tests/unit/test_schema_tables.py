@@ -139,6 +139,7 @@ TRIED = (
 DIFFER = {
     "cputune/shares": "out of range is an error of check(), as in libvirt's driver",
     "interface/mac/@address": "a multicast MAC is an error of check(), which names the interface",
+    "vlan/@trunk": "trunk='no' says nothing, and is read and left out as in libvirt's driver",
     "os/init": "an empty one is an error of check()",
     "hostdev/source/vendor/@id": "the schema does not count to 65535",
     "hostdev/source/product/@id": "the schema does not count to 65535",

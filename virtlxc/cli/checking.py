@@ -132,7 +132,9 @@ class _Judge:
 
     def _network(self, network: Network, invalid: Sequence[str]) -> Iterator[Finding]:
         bridge = network.bridge.name
-        if network.mode == "bridge" and bridge and not links.is_bridge(bridge):
+        told = any(one.virtualport for one in (network.port, *network.ports.values()))
+        there = links.exists if told else links.is_bridge
+        if network.mode == "bridge" and bridge and not there(bridge):
             yield cannot(f"there is no bridge '{bridge}' (create it)")
         for message in invalid:
             yield _unknown(message)
@@ -215,25 +217,27 @@ class _Judge:
     ) -> Iterator[tuple[str, NetworkFact]]:
         named = {card.source for card in domain.interfaces if card.type == "network"}
         for name in sorted(filter(None, named)):
-            bridge = self._bridge(name, assumed)
-            if bridge is not None:
-                yield name, NetworkFact(active=True, bridge=bridge)
+            network = self._found(name, assumed)
+            if network is not None:
+                bridge = network.bridge.name or f"<bridge of {name}>"
+                yield name, NetworkFact(
+                    active=True, bridge=bridge, port=network.port, ports=network.ports
+                )
 
-    def _bridge(self, network: str, assumed: list[str]) -> str | None:
-        """The bridge of a network as it will be when it is started, None without such a network."""
-        unnamed = f"<bridge of {network}>"
-        if network in self.networks:
-            return self.networks[network].bridge.name or unnamed
+    def _found(self, name: str, assumed: list[str]) -> Network | None:
+        """A network as it will be when it is started, None when there is none."""
+        if name in self.networks:
+            return self.networks[name]
         try:
-            with open(f"{self.paths.networks}/{network}.xml", encoding="utf-8") as file:
-                return parse_network(file.read()).bridge.name or unnamed
+            with open(f"{self.paths.networks}/{name}.xml", encoding="utf-8") as file:
+                return parse_network(file.read())
         except PermissionError:
-            assumed.append(f"there is a network '{network}'")
-            return unnamed
+            assumed.append(f"there is a network '{name}'")
+            return Network(name=name)
         except (OSError, ValueError):
             # The daemon makes this one when it is started for the first time.
-            first = network == "default" and not os.path.isdir(self.paths.networks)
-            return unnamed if first else None
+            first = name == "default" and not os.path.isdir(self.paths.networks)
+            return Network(name=name) if first else None
         except VirtlxcError:
             return None
 

@@ -12,12 +12,13 @@ from virtlxc.config import load_config
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.facts import HostFacts, Network, Nic, Shared, Source, StartFacts
 from virtlxc.host.gather import Surroundings, start_facts
+from virtlxc.host.packages import OVS_VSCTL
 from virtlxc.host.probe import probe_passive
 from virtlxc.model import Domain
 from virtlxc.model.complete import mac_of
 from virtlxc.model.network_document import parse_network
 from virtlxc.paths import Paths
-from virtlxc.plan import StartOptions, plan_start, render
+from virtlxc.plan import StartOptions, plan_start, ports, render
 
 # What stands for the UUID that a real start would take from chance.
 NO_UUID = "00000000-0000-4000-8000-000000000000"
@@ -82,6 +83,22 @@ def assume(domain: model.Domain, facts: StartFacts) -> tuple[StartFacts, list[st
         if card.type == "bridge" and card.source and card.source not in bridges:
             bridges.add(card.source)
             assumed.append(f"there is a bridge {card.source}")
+    filtering, switches, links = dict(facts.filtering), {*facts.switches}, {*facts.links}
+    for card in (ports.of_network(card, facts.networks) for card in domain.interfaces):
+        there = facts.networks.get(card.source or "") if card.type == "network" else None
+        bridge = there.bridge if there else card.source or ""
+        if bridge in facts.links:
+            continue
+        if ports.switched(card):
+            switches.add(bridge)
+            links.add(bridge)
+        elif card.vlan is not None:
+            filtering[bridge] = True
+            assumed.append(f"bridge {bridge} keeps VLANs apart")
+    vsctl = facts.vsctl
+    if switches and not vsctl:
+        vsctl = OVS_VSCTL
+        assumed.append("Open vSwitch is installed")
     nics = dict(facts.nics)
     for name in _nics(domain):
         if name not in nics:
@@ -101,6 +118,10 @@ def assume(domain: model.Domain, facts: StartFacts) -> tuple[StartFacts, list[st
         sources=tuple(sources),
         init=init,
         bridges=tuple(sorted(bridges)),
+        filtering=filtering,
+        switches=tuple(sorted(switches)),
+        links=tuple(sorted(links)),
+        vsctl=vsctl,
         inside=inside,
         shared=shared,
     )
@@ -171,5 +192,10 @@ def _network(paths: Paths, name: str) -> Network:
             found = parse_network(file.read())
     except (OSError, VirtlxcError):
         return Network(active=True, bridge=unknown)
-    limits = found.port_limits
-    return Network(active=True, bridge=found.bridge.name or unknown, port_limits=limits)
+    return Network(
+        active=True,
+        bridge=found.bridge.name or unknown,
+        port_limits=found.port_limits,
+        port=found.port,
+        ports=found.ports,
+    )

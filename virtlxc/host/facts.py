@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from virtlxc.host.plain import from_plain, to_plain
 from virtlxc.model.bandwidth import Bandwidth
+from virtlxc.model.port import Port
 
 OLDEST_KERNEL = (5, 14)
 ALL_IDS = (0, (1 << 32) - 1)
@@ -214,14 +215,16 @@ class Init:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """A virtual network: whether it is active, its bridge, and the limits of its port groups.
+    """A virtual network: whether it is active, its bridge, and what it says of its ports.
 
-    ``port_limits`` are those of :attr:`virtlxc.model.network.Network.port_limits`.
+    ``port_limits``, ``port`` and ``ports`` are those of :class:`virtlxc.model.network.Network`.
     """
 
     active: bool
     bridge: str = ""
     port_limits: Mapping[str, Bandwidth] = field(default_factory=dict)
+    port: Port = field(default_factory=Port)
+    ports: Mapping[str, Port] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +256,10 @@ class StartFacts:
     ``sources`` has an entry for each path of the host that the domain names, and ``inside`` the
     kind (dir, file or missing) of each path inside its root that it binds, and of each target when
     the root is the host's. ``no_folders`` are those of /proc, /sys, /dev and /run that are
-    something else in the root. ``bridges`` and ``links`` are names of the host's; ``shared`` is
+    something else in the root. ``bridges`` and ``links`` are names of the host's; 
+    ``filtering`` says of those that should whether they keep VLANs apart (None: they never could);
+    those in ``switches`` are Open vSwitch's, whose program ``vsctl`` is a path, '' when it is not
+    there or not asked for; ``shared`` is
     keyed by net, ipc, uts; ``nics`` are the interfaces that the domain borrows or builds upon, by
     name. ``usb`` has the device nodes that were found for each USB device that is asked for, by
     :attr:`virtlxc.model.Hostdev.usb_name`. ``loops`` are the numbers of the loop devices that a
@@ -268,6 +274,9 @@ class StartFacts:
     init: Init
     no_folders: Mapping[str, str] = field(default_factory=dict)
     bridges: tuple[str, ...] = ()
+    filtering: Mapping[str, bool | None] = field(default_factory=dict)
+    switches: tuple[str, ...] = ()
+    vsctl: str = ""
     links: tuple[str, ...] = ()
     networks: Mapping[str, Network] = field(default_factory=dict)
     shared: Mapping[str, Shared] = field(default_factory=dict)

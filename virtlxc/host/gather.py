@@ -16,7 +16,7 @@ from virtlxc import mountinfo
 from virtlxc.host import blockdevices, idmapped, imagechains, inits, links, lxcfs, programs, usb
 from virtlxc.host.facts import HostRoot, Init, Network, Nic, Shared, Source, StartFacts
 from virtlxc.host.security import idmap
-from virtlxc.model import Domain, Filesystem, Share
+from virtlxc.model import Domain, Filesystem, Interface, Port, Share
 from virtlxc.model.container import RAM
 from virtlxc.model.disk import QEMU_FORMATS
 from virtlxc.runtime import syscalls
@@ -74,6 +74,9 @@ def start_facts(domain: Domain, around: Surroundings | None = None) -> StartFact
         init=_init(domain),
         no_folders=_no_folders(domain),
         bridges=tuple(name for name in present if links.is_bridge(name)),
+        filtering={name: links.filters_vlans(name) for name in _with_vlans(domain, around)},
+        switches=tuple(name for name in present if links.is_switch(name)),
+        vsctl=_vsctl(domain, around),
         links=present,
         networks={name: network for name, network in around.networks.items() if name in named},
         shared={share.kind: _shared(share, around) for share in domain.shares},
@@ -106,6 +109,28 @@ def _root_account(domain: Domain) -> str:
 def _storage_daemon(domain: Domain) -> str:
     wanted = any(disk.by_qemu for disk in domain.disks)
     return (programs.find(programs.STORAGE_DAEMON) or "") if wanted else ""
+
+
+def _ports(domain: Domain, around: Surroundings) -> Iterator[tuple[Interface, str, Port]]:
+    """The cards with the bridges they are on, and what is said there of their ports."""
+    for card in domain.interfaces:
+        if card.type == "bridge":
+            yield card, card.source or "", Port()
+        elif card.type == "network" and (network := around.networks.get(card.source or "")):
+            yield card, network.bridge, network.ports.get(card.portgroup or "", network.port)
+
+
+def _with_vlans(domain: Domain, around: Surroundings) -> tuple[str, ...]:
+    """The bridges that should keep VLANs apart."""
+    found = _ports(domain, around)
+    return tuple(dict.fromkeys(name for card, name, port in found if card.vlan or port.vlan))
+
+
+def _vsctl(domain: Domain, around: Surroundings) -> str:
+    told = any(card.virtualport for card in domain.interfaces) or any(
+        port.virtualport for _, _, port in _ports(domain, around)
+    )
+    return (programs.find(programs.OVS_VSCTL) or "") if told else ""
 
 
 def loops() -> dict[str, tuple[int, int]]:

@@ -11,6 +11,7 @@ INSTALL = {
 }
 
 STORAGE_DAEMON = "qemu-storage-daemon"
+OVS_VSCTL = "ovs-vsctl"
 
 # Program: its package by manager, in the order of MANAGERS.
 PACKAGES: dict[str, tuple[str, str, str, str]] = {
@@ -25,6 +26,7 @@ PACKAGES: dict[str, tuple[str, str, str, str]] = {
     "lzip": ("lzip", "lzip", "lzip", "lzip"),
     "qemu-img": ("qemu-utils", "qemu-img", "qemu-tools", "qemu-img"),
     STORAGE_DAEMON: ("qemu-system-common", "qemu-img", "qemu-tools", "qemu"),
+    OVS_VSCTL: ("openvswitch-switch", "openvswitch", "openvswitch", "openvswitch"),
     "busybox": ("busybox-static", "busybox", "busybox-static", "busybox-static"),
 }
 

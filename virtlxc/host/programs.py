@@ -6,10 +6,18 @@ import os
 import shutil
 
 from virtlxc.errors import Code, VirtlxcError
-from virtlxc.host.packages import INSTALL, MANAGERS, PACKAGES, STORAGE_DAEMON, how_to_install
+from virtlxc.host.packages import (
+    INSTALL,
+    MANAGERS,
+    OVS_VSCTL,
+    PACKAGES,
+    STORAGE_DAEMON,
+    how_to_install,
+)
 
 __all__ = (
-    "INSTALL", "MANAGERS", "PACKAGES", "STORAGE_DAEMON", "find", "how_to_install", "require",
+    "INSTALL", "MANAGERS", "OVS_VSCTL", "PACKAGES", "STORAGE_DAEMON", "find", "how_to_install",
+    "require",
 )  # fmt: skip
 
 # Administrators' programs stand in folders that a plain user's or a service's PATH may lack.

@@ -26,6 +26,7 @@ from virtlxc.model.idmap import IdMap, IdRange
 from virtlxc.model.interface import Interface
 from virtlxc.model.live import Aliases, LiveView, first_aliases, free_alias
 from virtlxc.model.memory import MemTune
+from virtlxc.model.port import Port, VirtualPort, Vlan, VlanTag
 from virtlxc.model.share import Share
 from virtlxc.model.unserved import Unserved, unserved
 from virtlxc.xmlmap.kept import Kept
@@ -58,6 +59,7 @@ __all__ = [
     "MemTune",
     "NumaTune",
     "Os",
+    "Port",
     "Rate",
     "Rlimit",
     "Route",
@@ -65,6 +67,9 @@ __all__ = [
     "Sysctl",
     "Timer",
     "Unserved",
+    "VirtualPort",
+    "Vlan",
+    "VlanTag",
     "check",
     "complete",
     "cpuset",

@@ -12,6 +12,8 @@ from virtlxc.model.address import Ip, Route
 from virtlxc.model.domain import Domain
 from virtlxc.model.filesystem import Filesystem
 from virtlxc.model.idmap import IdMap, IdRange
+from virtlxc.model.interface import Interface
+from virtlxc.model.port import OPENVSWITCH, virtualport_problems, vlan_problems
 from virtlxc.model.unserved import unserved
 
 MOST_ID_RANGES = 340
@@ -157,6 +159,7 @@ def _interfaces(domain: Domain) -> Iterator[str]:
         attribute = {"bridge": "bridge", "network": "network", "direct": "dev"}.get(interface.type)
         if attribute is not None and not interface.source:
             yield f"{where} has no source; add <source {attribute}='...'/>"
+        yield from (f"{where}: {problem}" for problem in _port(interface))
         for ip in (*interface.ips, *interface.host_ips):
             yield from _address(where, "address", ip.address, ip)
             yield from _address(where, "peer", ip.peer, ip)
@@ -168,6 +171,21 @@ def _interfaces(domain: Domain) -> Iterator[str]:
                 f"{where} has addresses inside <source>, the host's end; "
                 "only type='ethernet' can have them"
             )
+
+
+def _port(card: Interface) -> Iterator[str]:
+    """As libvirt refuses it: what the port of a bridge cannot be."""
+    yield from vlan_problems(card.vlan)
+    port = card.virtualport
+    if port is None:
+        return
+    yield from virtualport_problems(port)
+    if card.type not in ("network", "bridge", "direct", "hostdev"):
+        yield f"<virtualport> is not possible with type='{card.type}'; take it out"
+    elif port.type is None and card.type != "network":
+        yield "<virtualport> has no type; write <virtualport type='openvswitch'>"
+    if port.type == OPENVSWITCH and card.isolated:
+        yield "Open vSwitch isolates no ports; take <port isolated='yes'/> out"
 
 
 def _address(where: str, name: str, text: str | None, of: Ip | Route) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from virtlxc.model.document import EMULATOR
 from virtlxc.model.domain import Domain
 from virtlxc.model.filesystem import Filesystem
 from virtlxc.model.interface import Interface
+from virtlxc.model.port import OPENVSWITCH, VirtualPort
 
 MAC_PREFIX = "52:54:00"
 """What libvirt's LXC driver generates: it sets no prefix of its own."""
@@ -40,14 +42,18 @@ def complete(
     ``arch`` is the host's when None.
     """
     consoles = domain.consoles or (Console(),)
+    own = domain.uuid or new_uuid()
     return replace(
         domain,
-        uuid=domain.uuid or new_uuid(),
+        uuid=own,
         emulator=domain.emulator or EMULATOR,
         os=replace(domain.os, arch=domain.os.arch or arch or os.uname().machine),
         disks=tuple(_disk(disk) for disk in in_order(domain.disks)),
         filesystems=tuple(_filesystem(fs) for fs in domain.filesystems),
-        interfaces=_interfaces(domain.interfaces, new_mac),
+        interfaces=tuple(
+            replace(card, virtualport=with_ids(card, own))
+            for card in _interfaces(domain.interfaces, new_mac)
+        ),
         consoles=tuple(
             replace(console, target_type=console.target_type or "lxc") for console in consoles
         ),
@@ -82,3 +88,24 @@ def _interfaces(
             mode = "vepa"
         done.append(replace(interface, mac=mac, source_mode=mode))
     return tuple(done)
+
+
+def with_ids(card: Interface, domain: str) -> VirtualPort | None:
+    """The card's port with the ids that libvirt makes up, a pure function of domain and MAC.
+
+    So a definition can be completed again, and what was said of the port once stays true of it.
+    ``domain``: its uuid; '' while it is not known, and then there are no ids yet.
+    """
+    port = card.virtualport
+    if port is None or not domain:
+        return port
+
+    def made(what: str) -> str:
+        return str(uuid.uuid5(uuid.UUID(domain), f"{what} {card.mac}"))
+
+    interface_id, instance_id = port.interface_id, port.instance_id
+    if port.type in (None, OPENVSWITCH):
+        interface_id = interface_id or made("interface")
+    if port.type == "802.1Qbg":
+        instance_id = instance_id or made("instance")
+    return replace(port, interface_id=interface_id, instance_id=instance_id)

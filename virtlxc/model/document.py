@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -43,16 +42,6 @@ _MACHINE = "for virtual machines"
 _ENDS = ("destroy", "restart", "preserve", "rename-restart")
 
 
-def _uuid(text: str) -> str:
-    digits = re.sub(r"[- ]", "", text).lower()
-    if not re.fullmatch(r"[0-9a-f]{32}", digits):
-        raise ValueError(text)
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-
-
-UUID = types.Type(
-    allowed="32 hexadecimal digits, such as 8369f1ac-7e46-4869-8ca5-759d51478066", parse=_uuid
-)
 _SIZE = types.size("KiB")
 
 
@@ -150,7 +139,7 @@ DOMAIN = Table(
         Const(path="@type", value="lxc"),
         Ignore(path="@id"),
         Value(path="name", field="name"),
-        Value(path="uuid", field="uuid", type=UUID),
+        Value(path="uuid", field="uuid", type=types.UUID),
         *_keeps("genid"),
         Value(path="title", field="title"),
         Value(path="description", field="description"),

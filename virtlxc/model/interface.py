@@ -7,6 +7,7 @@ from typing import Any
 
 from virtlxc.model.address import IP, ROUTE, Ip, Route
 from virtlxc.model.bandwidth import BANDWIDTH, Bandwidth
+from virtlxc.model.port import VIRTUALPORT, VLAN, VirtualPort, Vlan
 from virtlxc.xmlmap import KEPT, REFUSED, Ignore, Keep, Kept, Object, Repeat, Table, Value, types
 
 
@@ -36,6 +37,8 @@ class Interface:
     host_routes: tuple[Route, ...] = ()
     link_state: str | None = None
     mtu: int | None = None
+    vlan: Vlan | None = None
+    virtualport: VirtualPort | None = None
     bandwidth: Bandwidth | None = None
     isolated: bool | None = None
     script: str | None = None
@@ -98,16 +101,13 @@ INTERFACE = Table(
         Ignore(path="source/@portid"),
         Repeat(path="source/ip", field="host_ips", table=IP),
         Repeat(path="source/route", field="host_routes", table=ROUTE),
-        Keep(
+        Object(
             path="vlan",
-            treatment=REFUSED,
-            note="ports are not put into VLANs: for VLAN 7, use a bridge over the host's eth0.7",
+            field="vlan",
+            table=VLAN,
+            note="on a macvlan it would need a virtual function of an SR-IOV card: refused there",
         ),
-        Keep(
-            path="virtualport",
-            treatment=REFUSED,
-            note="Open vSwitch ports are not set up: use one of the kernel's bridges",
-        ),
+        Object(path="virtualport", field="virtualport", table=VIRTUALPORT),
         Object(path="bandwidth", field="bandwidth", table=BANDWIDTH),
         Value(path="port/@isolated", field="isolated", type=types.YES_NO),
         Repeat(path="ip", field="ips", table=IP),

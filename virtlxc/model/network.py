@@ -11,6 +11,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from virtlxc.model.bandwidth import Bandwidth
+from virtlxc.model.port import Port, VirtualPort, Vlan, merge
 from virtlxc.xmlmap.kept import Kept
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -220,6 +221,8 @@ class PortGroup:
 
     name: str
     default: bool | None = None
+    vlan: Vlan | None = None
+    virtualport: VirtualPort | None = None
     bandwidth: Bandwidth | None = None
     kept: tuple[Kept, ...] = ()
 
@@ -253,6 +256,8 @@ class Network:
     ips: tuple[NetworkIp, ...] = ()
     routes: tuple[NetworkRoute, ...] = ()
     dnsmasq_options: tuple[DnsmasqOption, ...] = ()
+    vlan: Vlan | None = None
+    virtualport: VirtualPort | None = None
     bandwidth: Bandwidth | None = None
     portgroups: tuple[PortGroup, ...] = ()
     connections: int | None = None
@@ -276,6 +281,34 @@ class Network:
             if group.default:
                 limits[""] = limits[group.name]
         return limits
+
+    @property
+    def port(self) -> Port:
+        """What holds for all ports, where their groups say nothing else."""
+        return Port(vlan=self.vlan, virtualport=self.virtualport)
+
+    @property
+    def said_of_ports(self) -> tuple[tuple[str, Port], ...]:
+        """Each by itself, not merged: the network's own with the name "", then the groups'."""
+        groups = (
+            (group.name, Port(vlan=group.vlan, virtualport=group.virtualport))
+            for group in self.portgroups
+        )
+        return (("", self.port), *groups)
+
+    @property
+    def ports(self) -> dict[str, Port]:
+        """By the names of port groups; "" is for interfaces that name none, if one is for them."""
+        own = self.port
+        found = {}
+        for group in self.portgroups:
+            found[group.name] = Port(
+                vlan=group.vlan or own.vlan,
+                virtualport=merge(group.virtualport, own.virtualport),
+            )
+            if group.default:
+                found[""] = found[group.name]
+        return found
 
     @property
     def subnets(self) -> tuple[Subnet, ...]:

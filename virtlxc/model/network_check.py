@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.model import names
 from virtlxc.model.network import DhcpHost, Network, NetworkIp
+from virtlxc.model.port import differ, virtualport_problems, vlan_problems
 
 _FREE = frozenset({"metadata", "kept"})
 """What only people, or nobody here, reads."""
@@ -44,6 +45,12 @@ def problems(network: Network) -> Iterator[str]:
     for ip in network.ips:
         yield from (f"<ip address='{ip.address}'>: {problem}" for problem in _ip_problems(ip))
     yield from _route_problems(network)
+    for group, port in network.said_of_ports:
+        place = f" of port group '{group}'" if group else ""
+        yield from (f"{problem}{place}" for problem in vlan_problems(port.vlan))
+        yield from (f"{problem}{place}" for problem in virtualport_problems(port.virtualport))
+        if differ(port.virtualport, network.virtualport):
+            yield f"<virtualport>{place} has another type than that of the network"
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from virtlxc.model import network as model
 from virtlxc.model.bandwidth import BANDWIDTH
+from virtlxc.model.port import VIRTUALPORT, VLAN
 from virtlxc.xmlmap import KEPT, REFUSED, Keep, Object, Repeat, Table, Value, types
 
 FORWARD_MODES = types.choice("none", *model.MODES)
@@ -205,6 +206,7 @@ DNSMASQ_OPTION = Table(
     (Value(path="@value", field="value", type=types.matching("[^\n]+", "one line")),),
     namespaces={"dnsmasq": DNSMASQ_NAMESPACE},
 )
+_BRIDGES = "with forward mode 'bridge'; other networks that have it do not start"
 PORTGROUP = Table(
     "portgroup",
     model.PortGroup,
@@ -212,8 +214,8 @@ PORTGROUP = Table(
         Value(path="@name", field="name", type=types.NOT_EMPTY),
         Value(path="@default", field="default", type=types.YES_NO),
         Keep(path="@trustGuestRxFilters", note="for macvtap devices of virtual machines"),
-        Keep(path="vlan", note="needs Open vSwitch"),
-        Keep(path="virtualport", note="needs Open vSwitch"),
+        Object(path="vlan", field="vlan", table=VLAN, note=_BRIDGES),
+        Object(path="virtualport", field="virtualport", table=VIRTUALPORT, note=_BRIDGES),
         Object(path="bandwidth", field="bandwidth", table=BANDWIDTH),
     ),
 )
@@ -245,12 +247,12 @@ NETWORK = Table(
         Value(path="mac/@address", field="mac", type=types.MAC),
         Object(path="domain", field="domain", table=DOMAIN),
         Object(path="dns", field="dns", table=DNS),
-        Keep(path="vlan", treatment=REFUSED, note="needs Open vSwitch"),
+        Object(path="vlan", field="vlan", table=VLAN, note=_BRIDGES),
         Object(path="bandwidth", field="bandwidth", table=BANDWIDTH),
         Keep(path="port", treatment=REFUSED, note="ports of the network are not isolated"),
         Repeat(path="ip", field="ips", table=IP),
         Repeat(path="route", field="routes", table=ROUTE),
-        Keep(path="virtualport", note="needs Open vSwitch"),
+        Object(path="virtualport", field="virtualport", table=VIRTUALPORT, note=_BRIDGES),
         Repeat(path="portgroup", field="portgroups", table=PORTGROUP),
         Repeat(
             path="dnsmasq:options/dnsmasq:option", field="dnsmasq_options", table=DNSMASQ_OPTION

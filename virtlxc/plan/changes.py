@@ -48,7 +48,7 @@ class Change:
 # Operations of the host's side that a running container can be given, beside those with an undo.
 _FREE = frozenset({
     "open-tree", "mount-attr", "lock-tree", "shift-tree", "new-mount", "overlay", "open-ns", "open",
-    "loop-open", "link-macvlan", "close",
+    "loop-open", "link-macvlan", "link-vlan", "close",
 })  # fmt: skip
 _WITH_LINK = frozenset({"address", "route", "link-up", "link-rate"})
 _MOUNTS = frozenset({"attach", "mount", "bind-inside"})
@@ -56,6 +56,8 @@ _MOUNTS = frozenset({"attach", "mount", "bind-inside"})
 _AGAIN = frozenset({"bpf-device", "link-rate", "link-veth"})
 # What an undo at the end of a domain does in passing is done in full while it lives on.
 _IN_FULL = {"link-aside": "link-delete"}
+# What a port is, from its beginning to its end.
+_OF_A_PORT = frozenset({"link-vlan", "ovs-port"})
 # Arguments that name a key made by another step.
 _KEYS = ("key", "netns", "idmap", "within", "device")
 _MAKES = frozenset(
@@ -78,9 +80,11 @@ def difference(before: Sequence[Step], after: Sequence[Step], init: tuple[int, i
         fresh.remove(new)
         again += [_performed_again(new), *_host_end_dressed(old, new, after)]
         undo.append(_record(_performed_again(old)))
+    links_gone = _links(gone)
     for step in (*fresh, *gone):
         _check(step)
-    links_gone = _links(gone)
+        if step.op in _OF_A_PORT and step.args["host"] not in links_gone | _links(fresh):
+            raise AtStartOnly(step)
     carried = {str(step.args.get("guest")) for step in after if step.op == "link-veth"}
     for step in gone:
         # A setting of a link that stays: its contrary is set. Where the host's end is down, the
@@ -245,6 +249,11 @@ def boot_half(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 # What controllers learned later, arguments and operations: each is a feature that they tell.
 _LEARNED = frozenset({"owner", "lock-inside", "screen-tree"})
+
+
+def beyond(steps: Iterable[Step], features: Iterable[str]) -> Step | None:
+    """A step that a controller with these features cannot perform, and may not leave out."""
+    return next((one for one in steps if one.op in _OF_A_PORT.difference(features)), None)
 
 
 def understood(steps: Sequence[Step], features: Iterable[str]) -> tuple[Step, ...]:

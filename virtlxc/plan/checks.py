@@ -12,7 +12,7 @@ from virtlxc.host.capabilities_xml import guest_architectures
 from virtlxc.host.cgroup.limits import ELEMENT
 from virtlxc.host.facts import OLDEST_KERNEL
 from virtlxc.host.security import idmap
-from virtlxc.model import Filesystem
+from virtlxc.model import Filesystem, Interface
 from virtlxc.model.unserved import Unserved, unserved
 from virtlxc.plan import (
     cgroups,
@@ -23,6 +23,7 @@ from virtlxc.plan import (
     mounts,
     network,
     nodes,
+    ports,
     proc,
     process,
 )
@@ -272,8 +273,12 @@ def _cards(scene: Scene) -> None:
         if card.type == "direct":
             device_checks.macvlan(scene, card, guest)
         elif card.type == "network":
-            _network(scene, step, card.source or "")
-        elif card.type == "bridge" and card.source not in scene.start.bridges:
+            _network(scene, step, card)
+        elif (
+            card.type == "bridge"
+            and card.source not in scene.start.bridges
+            and not ports.switched(card)
+        ):
             is_link = card.source in scene.start.links
             cause = (
                 f"'{card.source}' is no bridge"
@@ -281,6 +286,7 @@ def _cards(scene: Scene) -> None:
                 else "there is no bridge " + repr(card.source)
             )
             raise scene.refuse(step, cause, "create it, or use a network: virtlxc net-list --all")
+        ports.check(scene, card, guest)
         for name in (guest,) if card.type == "direct" else (host, guest):
             if not 0 < len(name) <= network.NAME_MAX or "/" in name:
                 raise scene.refuse(step, f"'{name}' cannot be the name of a link")
@@ -295,13 +301,14 @@ def _cards(scene: Scene) -> None:
         )
 
 
-def _network(scene: Scene, step: str, name: str) -> None:
+def _network(scene: Scene, step: str, card: Interface) -> None:
+    name = card.source or ""
     found = scene.start.networks.get(name)
     if found is None:
         raise scene.refuse(step, f"there is no network '{name}'", "see virtlxc net-list --all")
     if not found.active:
         raise scene.refuse(step, f"network '{name}' is not active", f"virtlxc net-start {name}")
-    if found.bridge not in scene.start.bridges:
+    if found.bridge not in scene.start.bridges and not ports.switched(card):
         raise scene.refuse(
             step,
             f"there is no bridge '{found.bridge}' of network '{name}'",
@@ -459,6 +466,10 @@ def _warnings(scene: Scene) -> Iterator[str]:
         yield proc.WARNING
     for card in scene.domain.interfaces:
         there = scene.start.networks.get(card.source or "") if card.type == "network" else None
+        if there is not None and card.virtualport and not card.virtualport.type:
+            own = there.ports.get(card.portgroup or "", there.port)
+            if own.virtualport is None:
+                yield f"<virtualport> has no type, and network '{card.source}' none, ignored"
         if card.portgroup and there is not None and card.portgroup not in there.port_limits:
             yield f"network '{card.source}' has no port group '{card.portgroup}', ignored"
     for field in cgroups.given_up(scene):

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from virtlxc.host.network import rates
 from virtlxc.model import Bandwidth, Interface, Ip, Route
-from virtlxc.plan import lending
+from virtlxc.plan import lending, ports
 from virtlxc.plan.scene import Scene
 from virtlxc.plan.steps import Step, Undo
 
@@ -20,7 +20,9 @@ _WITH_NS = "goes with the network namespace"
 
 def cards(scene: Scene) -> tuple[Interface, ...]:
     """Those of the domain's interfaces that can be made; others were refused, or are ignored."""
-    return tuple(card for card in scene.domain.interfaces if card.type in _TYPES)
+    return tuple(
+        ports.settled(scene, card) for card in scene.domain.interfaces if card.type in _TYPES
+    )
 
 
 def links(scene: Scene) -> tuple[tuple[str, str], ...]:
@@ -69,7 +71,9 @@ def host_mac(card: Interface, host: str) -> str:
 
 
 def bridge_of(scene: Scene, card: Interface) -> str | None:
-    """The bridge of a card; None for ``ethernet``. ``checks`` has refused what is not there."""
+    """The kernel's bridge of a card, if any; ``checks`` has refused what is not there."""
+    if ports.switched(card):
+        return None
     if card.type == "bridge":
         return card.source
     if card.type == "network":
@@ -124,6 +128,9 @@ def _macvlan(scene: Scene, card: Interface, guest: str) -> Iterator[Step]:
 def _veth(scene: Scene, card: Interface, host: str, guest: str) -> Iterator[Step]:
     bridge = bridge_of(scene, card)
     mac = host_mac(card, host)
+    up = card.link_state != "down"
+    # Nothing passes before the port is what it shall be.
+    later = card.vlan is not None or ports.switched(card)
     yield Step(
         name=f"attach {guest} to its bridge" if bridge else f"make {guest}",
         side="controller",
@@ -137,13 +144,25 @@ def _veth(scene: Scene, card: Interface, host: str, guest: str) -> Iterator[Step
             "mtu": card.mtu,
             "bridge": bridge,
             # A guest brings its own end up as it likes; without ours it has no carrier.
-            "up": card.link_state != "down",
+            "up": up and not later,
             **({"isolated": True} if card.isolated else {}),
+            **({"quiet": True} if ports.switched(card) else {}),
         },
         text=f"a veth pair, its end {host} " + (f"in {bridge}" if bridge else "on the host"),
         boot=True,
         undo=Undo(op="link-aside", args={"host": host, "mac": mac}),
     )
+    yield from ports.make(scene, card, host, guest)
+    if up and later:
+        yield Step(
+            name=f"bring {host} up",
+            side="controller",
+            op="link-up",
+            args={"link": host},
+            text=f"the end of {guest} on the host",
+            boot=True,
+            kernel=_WITH_LINK,
+        )
     yield from _rates(bandwidth_of(scene, card), host, guest)
     yield from _addresses(host, card.host_ips, "controller", _WITH_LINK)
     yield from _routes(host, card.host_routes, "controller", _WITH_LINK)

@@ -51,6 +51,14 @@ MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthrough": 8}
 IFLA_INET6_ADDR_GEN_MODE = 8
 IN6_ADDR_GEN_MODE_NONE = 1
 IFLA_BRPORT_ISOLATED = 33
+IFLA_BR_VLAN_FILTERING = 7
+IFLA_BR_VLAN_PROTOCOL = 8
+IFLA_BRIDGE_VLAN_INFO = 2
+BRIDGE_VLAN_INFO_PVID = 2
+BRIDGE_VLAN_INFO_UNTAGGED = 4
+BRIDGE_VLAN_INFO_RANGE_BEGIN = 8
+BRIDGE_VLAN_INFO_RANGE_END = 16
+LAST_VLAN = 4094
 _NESTED = 0x8000
 
 IFA_ADDRESS = 1
@@ -110,11 +118,12 @@ def veth_request(
     master: int | None = None,
     up: bool = True,
     ipv6: bool = True,
+    quiet: bool = False,
 ) -> bytes:
     """A veth pair whose peer is born in another namespace under its final name.
 
-    A host end in a bridge gets no IPv6 link-local address of its own: the port must not be
-    reachable from the guest. ``ipv6``: whether the kernel has IPv6 at all.
+    A host end in a bridge, or that is to be ``quiet``, gets no IPv6 link-local address of its own:
+    the port must not be reachable from the guest. ``ipv6``: whether the kernel has IPv6 at all.
     """
     size = _u32(IFLA_MTU, mtu) if mtu else b""
     peer = _link_body() + _name(guest) + _u32(IFLA_NET_NS_FD, netns_fd) + size
@@ -128,11 +137,11 @@ def veth_request(
     flags = IFF_UP if up else 0
     settings = _link_body(flags=flags, mask=flags) + _name(host)
     if master is not None:
-        quiet = attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([IN6_ADDR_GEN_MODE_NONE]))
         settings += _u32(IFLA_MASTER, master)
-        if ipv6:
-            family = attribute(_socket.AF_INET6 | _NESTED, quiet)
-            settings += attribute(IFLA_AF_SPEC | _NESTED, family)
+    if ipv6 and (quiet or master is not None):
+        none = attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([IN6_ADDR_GEN_MODE_NONE]))
+        family = attribute(_socket.AF_INET6 | _NESTED, none)
+        settings += attribute(IFLA_AF_SPEC | _NESTED, family)
     return create + message(RTM_SETLINK, _SET, settings)
 
 
@@ -165,6 +174,22 @@ def isolate_request(index: int) -> bytes:
     body = _link_body(index, family=_socket.AF_BRIDGE)
     flag = attribute(IFLA_BRPORT_ISOLATED, b"\1")
     return message(RTM_SETLINK, _SET, body + attribute(IFLA_PROTINFO | _NESTED, flag))
+
+
+def vlan_request(index: int, native: int | None, tagged: list[int]) -> bytes:
+    """Bridge port ``index`` is in no VLAN, then in these; ``native``: see ``ops.ports.vlan``."""
+    every = _vlan(1, BRIDGE_VLAN_INFO_RANGE_BEGIN) + _vlan(LAST_VLAN, BRIDGE_VLAN_INFO_RANGE_END)
+    wanted = b"".join(_vlan(one, BRIDGE_VLAN_INFO_PVID if one == native else 0) for one in tagged)
+    if native is not None and native not in tagged:
+        wanted += _vlan(native, BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED)
+    body = _link_body(index, family=_socket.AF_BRIDGE)
+    return message(RTM_DELLINK, _SET, body + attribute(IFLA_AF_SPEC | _NESTED, every)) + message(
+        RTM_SETLINK, _SET, body + attribute(IFLA_AF_SPEC | _NESTED, wanted)
+    )
+
+
+def _vlan(number: int, flags: int) -> bytes:
+    return attribute(IFLA_BRIDGE_VLAN_INFO, struct.pack("=HH", flags, number))
 
 
 def aside_request(index: int, name: str) -> bytes:
@@ -291,6 +316,20 @@ class Route:
             return None
         index = _IFINFO.unpack_from(found)[2]
         return index, _attributes(found[_IFINFO.size :]).get(IFLA_ADDRESS, b"").hex(":")
+
+    def filters(self, name: str) -> bool | None:
+        """Whether ``name`` is a bridge that keeps VLANs apart; None for one that never could.
+
+        So are all, where the kernel was built without it (CONFIG_BRIDGE_VLAN_FILTERING).
+        """
+        found = self._answer(_link_body() + _name(name), name)
+        if found is None:
+            return None
+        info = _attributes(_attributes(found[_IFINFO.size :]).get(IFLA_LINKINFO, b""))
+        data = _attributes(info.get(IFLA_INFO_DATA, b""))
+        if info.get(IFLA_INFO_KIND, b"").rstrip(b"\0") != b"bridge":
+            return None
+        return data[IFLA_BR_VLAN_FILTERING][0] == 1 if IFLA_BR_VLAN_PROTOCOL in data else None
 
     def name_of(self, index: int) -> str | None:
         """The name of the link with this index, None when there is none."""

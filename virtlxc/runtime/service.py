@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 FEATURES = (
     *("console", "resize", "intent", "kill", "subscribe", "amend"),
-    *("owner", "lock-inside", "screen-tree"),  # what a boot may have: virtlxc.plan.changes
+    # What a boot may have: virtlxc.plan.changes.
+    *("owner", "lock-inside", "screen-tree", "link-vlan", "ovs-port"),
 )
 _MAX_CLIENTS = 64
 #: An amended boot half may be long; nobody but root can connect.

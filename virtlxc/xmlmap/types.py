@@ -96,6 +96,18 @@ def number_any_base(width: int, most: int) -> Type:
     )
 
 
+def any_base(most: int) -> Type:
+    """A number that may be written 0x1d6b; written back in decimal digits."""
+
+    def parse(text: str) -> int:
+        value = int(text, 16) if text.lower().startswith("0x") else int(text)
+        if not 0 <= value <= most:
+            raise ValueError(text)
+        return value
+
+    return Type(allowed=f"a number from 0 to {most}", parse=parse)
+
+
 def matching(pattern: str, allowed: str, lower: bool = False) -> Type:
     """A text that matches a pattern as a whole."""
     compiled = re.compile(pattern, re.ASCII)
@@ -160,6 +172,13 @@ def _mac(text: str) -> str:
     return ":".join(f"{int(pair, 16):02x}" for pair in pairs)
 
 
+def _uuid(text: str) -> str:
+    digits = re.sub(r"[- ]", "", text).lower()
+    if not re.fullmatch(r"[0-9a-f]{32}", digits):
+        raise ValueError(text)
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
 TEXT = Type(allowed="any text")
 NAME = matching(r"[^\n/]+", "a text without '/' and newline")
 NOT_EMPTY = matching(r"(?s).+", "a text that is not empty")
@@ -175,6 +194,9 @@ IMAGE_FORMAT = choice(
 DISK_NAME = matching(r"(fd|hd|sd|vd|xvd|ubd)[a-zA-Z0-9_]+", "a name such as sda, vdb or xvda1")
 PATH = matching(r"/[^\0\n\r]*", "an absolute path")
 LINK = matching(r"[^\s/\0]{1,15}", "1 to 15 characters without blanks and '/'")
+UUID = Type(
+    allowed="32 hexadecimal digits, such as 8369f1ac-7e46-4869-8ca5-759d51478066", parse=_uuid
+)
 MAC = Type(
     allowed="six pairs of hexadecimal digits with colons, such as 52:54:00:12:34:56", parse=_mac
 )

@@ -35,7 +35,7 @@ from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import gather
 from virtlxc.host.facts import Network, Nic, StartFacts
 from virtlxc.plan import checks, network, start
-from virtlxc.plan.changes import AtStartOnly, Change, boot_half, difference, understood
+from virtlxc.plan.changes import AtStartOnly, Change, beyond, boot_half, difference, understood
 from virtlxc.plan.scene import Scene, StartOptions
 from virtlxc.plan.steps import Step
 from virtlxc.runtime import protocol
@@ -285,7 +285,14 @@ def _amend(core: Core, view: View, boot: Sequence[Step]) -> None:
     assert view.run is not None
     try:
         with controllers.connect(core.paths.domain_run(view.uuid)) as sock:
-            performed = understood(boot, controllers.hello(sock).get("features", ()))
+            features = controllers.hello(sock).get("features", ())
+            if step := beyond(boot, features):
+                raise VirtlxcError(
+                    f"{step.name}: its controller is of an earlier version, and would not do this "
+                    "at a reboot from inside (start the domain anew)",
+                    Code.OPERATION_UNSUPPORTED,
+                )
+            performed = understood(boot, features)
             status = controllers.call(sock, "AMEND", boot=_packed(performed))
     except controllers.ControllerGone as error:
         raise VirtlxcError(f"tell its controller: {error}") from None

@@ -23,7 +23,8 @@ from virtlxc.driver.life import starting
 from virtlxc.driver.ref import Ref
 from virtlxc.errors import Code, VirtlxcError
 from virtlxc.model import Aliases, Device, Domain, Interface
-from virtlxc.model.complete import random_mac
+from virtlxc.model.complete import random_mac, with_ids
+from virtlxc.plan import ports
 
 Owner = TypeVar("Owner", Domain, Aliases)
 
@@ -37,6 +38,7 @@ def attach(core: Core, ref: Ref, xml: str, flags: int) -> None:
     device = model.parse_device(xml, new_mac=random_mac)
     with core.changing(ref, "change the devices of") as (entry, _):
         wanted = impact.resolve(entry.view, flags)
+        device = _identified(entry, device)
         config = None
         if wanted & Affect.CONFIG:
             config = _checked(_with(_config(entry), device))
@@ -90,6 +92,7 @@ def update(core: Core, ref: Ref, xml: str, flags: int) -> None:
 
         def new(domain: Domain, old: Interface, at: int) -> Domain:
             card = replace(device.value, mac=old.mac)
+            card = replace(card, virtualport=with_ids(card, entry.view.uuid))
             return replace(domain, interfaces=_put(domain.interfaces, at, card))
 
         _update_card(core, entry, wanted, lambda view: device, new)
@@ -110,6 +113,15 @@ def update_card(
     _update_card(core, entry, impact.resolve(entry.view, flags), lambda view: device, new)
 
 
+def _identified(entry: Entry, device: Device) -> Device:
+    """The device with the ids that a definition of this domain would get."""
+    card = device.value
+    if device.kind != "interfaces" or card.virtualport is None:
+        return device
+    port = with_ids(card, entry.view.uuid)
+    return replace(device, value=replace(card, virtualport=port))
+
+
 def _update_card(core: Core, entry: Entry, wanted: int, find: Find, new: New) -> None:
     config = None
     if wanted & Affect.CONFIG:
@@ -120,7 +132,7 @@ def _update_card(core: Core, entry: Entry, wanted: int, find: Find, new: New) ->
         view = entry.view
         assert view.live is not None
         at = _find(view.live, find(view), _aliases(view, "interfaces"))
-        _update_live(core, entry, at, new(view.live, view.live.interfaces[at], at))
+        _update_live(core, entry, at, _checked(new(view.live, view.live.interfaces[at], at)))
     _keep(core, entry, config)
 
 
@@ -266,7 +278,11 @@ def _unsupported(cause: str) -> VirtlxcError:
 def _attach_live(core: Core, entry: Entry, device: Device) -> None:
     view = entry.view
     assert view.live is not None and view.run is not None
-    live = _with(view.live, device)
+    if device.kind == "interfaces":
+        # What its network says of its port now holds as long as the card is there.
+        value = ports.of_network(device.value, core.networks.facts())
+        device = replace(device, value=value)
+    live = _checked(_with(view.live, device))
     run = view.run
     value = device.value
     if device.kind == "interfaces":
@@ -386,6 +402,7 @@ def _update_live(core: Core, entry: Entry, at: int, live: Domain) -> None:
         new = replace(new, target=old.target)
     if new.guest in (None, guest):
         new = replace(new, guest=old.guest)
+    new = ports.of_network(new, core.networks.facts())
     fixed = _fixed(old, new)
     if fixed:
         raise _unsupported(

@@ -30,7 +30,7 @@ from virtlxc.errors import Code, VirtlxcError
 from virtlxc.host import neighbours
 from virtlxc.host.cgroup import layout
 from virtlxc.host.systemd import NoScopeError, ScopeTakenError
-from virtlxc.plan import StartOptions, plan_start, render
+from virtlxc.plan import StartOptions, plan_start, ports, render
 from virtlxc.plan.steps import CONTROLLER, Group, Plan
 from virtlxc.runtime import client, protocol
 
@@ -132,7 +132,7 @@ def _attempt(
         run = replace(run, sources=entry.memo.facts.sources, usb=entry.memo.facts.usb)
         view = replace(
             entry.view,
-            live=domain,
+            live=_with_ports(core, domain),
             waiting=None,
             run=run,
             state=State.PAUSED if wish.paused else State.RUNNING,
@@ -308,6 +308,14 @@ def _run_of(
         fds=len(wish.fds),
         autodestroy=wish.autodestroy,
         undo=steps.undo_records(plan, controller.pid),
+    )
+
+
+def _with_ports(core: Core, domain: model.Domain) -> model.Domain:
+    """The domain with what its networks say of its ports, which holds as long as it runs."""
+    known = core.networks.facts()
+    return replace(
+        domain, interfaces=tuple(ports.of_network(card, known) for card in domain.interfaces)
     )
 
 

@@ -36,6 +36,7 @@ from virtlxc.host.network.plan import (
 )
 from virtlxc.model.network import Network
 from virtlxc.model.network_document import format_network
+from virtlxc.model.port import OPENVSWITCH
 from virtlxc.runtime.protocol import boot_id
 
 _log = logging.getLogger("virtlxc")
@@ -218,6 +219,7 @@ def _check_supported(network: Network, doing: str) -> None:
     protecting = [f"<{kept.path}>" for kept in network.kept if kept.protects]
     if network.bandwidth is not None and others:
         protecting.append("<bandwidth> of somebody else's bridge")
+    protecting += _ports_not_kept(network)
     limits = (network.bandwidth, *network.port_limits.values())
     rates = [rate for one in limits if one for rate in (one.inbound, one.outbound) if rate]
     if any(rate.floor for rate in rates):
@@ -229,6 +231,19 @@ def _check_supported(network: Network, doing: str) -> None:
             Code.CONFIG_UNSUPPORTED,
             From.NETWORK,
         )
+
+
+def _ports_not_kept(network: Network) -> list[str]:
+    """What a network says of its ports that nobody would act on."""
+    places = [port for _, port in network.said_of_ports]
+    found = []
+    if network.own_bridge and any(one.vlan for one in places):
+        found.append("<vlan> of a bridge that routes")
+    if network.own_bridge and any(one.virtualport for one in places):
+        found.append("<virtualport> of a bridge of the kernel's")
+    types = [one.virtualport.type for one in places if one.virtualport and one.virtualport.type]
+    found += [f"<virtualport type='{other}'>" for other in types if other != OPENVSWITCH]
+    return found
 
 
 def _check_bridge(network: Network, facts: NetworkFacts, doing: str) -> None:

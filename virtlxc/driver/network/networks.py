@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +24,10 @@ from virtlxc.driver.network.store import NetworkStore
 from virtlxc.driver.network.update import changed
 from virtlxc.driver.refusals import check_flags
 from virtlxc.errors import Code, From, KernelRefused, VirtlxcError
+from virtlxc.host.facts import Network as NetworkFact
 from virtlxc.host.network import allocate, dnsmasq
 from virtlxc.host.network.facts import read_facts
 from virtlxc.host.network.netlink import Netlink
-from virtlxc.model.bandwidth import Bandwidth
 from virtlxc.model.complete import random_mac
 from virtlxc.model.network import Bridge, Dns, Forward, Network
 from virtlxc.model.network_document import format_network, parse_network
@@ -283,10 +283,18 @@ class Networks(Definitions[Network, NetworkView]):
             for view in self._views.values()
         }
 
-    def port_limits(self, name: str) -> Mapping[str, Bandwidth]:
-        """[fast] What interfaces of a network are limited to, by port group."""
-        view = self._by_name(name)
-        return view.current.port_limits if view is not None else {}
+    def facts(self) -> dict[str, NetworkFact]:
+        """[fast] Every network by name, as starts and plans look at it."""
+        return {
+            view.name: NetworkFact(
+                active=view.active,
+                bridge=view.current.bridge.name or "",
+                port_limits=view.current.port_limits,
+                port=view.current.port,
+                ports=view.current.ports,
+            )
+            for view in self._views.values()
+        }
 
     # Inside; callers hold the lock
 

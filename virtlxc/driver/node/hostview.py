@@ -13,7 +13,7 @@ from virtlxc.driver.network.networks import Networks
 from virtlxc.errors import VirtlxcError
 from virtlxc.host import dbus, gather, systemd
 from virtlxc.host.cgroup import layout
-from virtlxc.host.facts import HostFacts, Network, StartFacts
+from virtlxc.host.facts import HostFacts, StartFacts
 from virtlxc.host.probe import probe_host
 from virtlxc.model import Domain
 from virtlxc.paths import Paths
@@ -64,12 +64,7 @@ class HostView:
                 if card.type == "network" and card.source:
                     with doing("attach its interfaces"):
                         self._networks.ready(card.source)
-        networks = {
-            name: Network(
-                active=active, bridge=bridge, port_limits=self._networks.port_limits(name)
-            )
-            for name, (active, bridge) in self._networks.known().items()
-        }
+        networks = self._networks.facts()
         by_name = self._registry.snapshot.by_name
         running = {name: view.id for name, view in by_name.items() if view.active}
         around = gather.Surroundings(

@@ -20,11 +20,12 @@ def veth(
     bridge: str | None = None,
     up: bool = True,
     isolated: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Make a veth pair in one request, its peer ``guest`` (address ``mac``) born in ``netns``.
 
     The host end has address ``host_mac`` (its identity for the undo), is in ``bridge`` if one is
-    given, and up. Undo: link-aside {host, mac: host_mac}.
+    given, and up; ``quiet``: as in one. Undo: link-aside {host, mac: host_mac}.
     """
     with netlink.Route() as route:
         master = None
@@ -32,7 +33,7 @@ def veth(
             master = _bridge(route, bridge)
         route.request(
             netlink.veth_request(
-                host, host_mac, guest, ctx.key(netns), mac, mtu, master, up, _has_ipv6()
+                host, host_mac, guest, ctx.key(netns), mac, mtu, master, up, _has_ipv6(), quiet
             ),
             host,
         )
