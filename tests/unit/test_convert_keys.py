@@ -157,10 +157,14 @@ CASES: tuple[tuple[str, str, str], ...] = (
         "lxc.net.0.ipv6.gateway", "lxc.network.0.ipv6.gateway", "lxc.network.ipv6.gateway",
     )),
     ("lxc.net.0.ipv4.gateway", "auto", NAMED),
+    ("lxc.net.0.veth.vlan.id", "7", "<vlan>\n        <tag id='7'/>\n      </vlan>"),
+    ("lxc.net.0.veth.vlan.id", "none", NAMED),
+    ("lxc.net.0.veth.vlan.tagged.id", "9", "<vlan trunk='yes'>\n"
+     "        <tag id='1' nativeMode='untagged'/>\n        <tag id='9'/>\n      </vlan>"),
     ("lxc.net.0.veth.mode", "router", NAMED),
     ("lxc.net.0.veth.mode", "bridge", SILENT),
     *((f"lxc.net.0.{key}", "2", NAMED) for key in (
-        "veth.ipv4.route", "veth.ipv6.route", "veth.vlan.id", "veth.vlan.tagged.id",
+        "veth.ipv4.route", "veth.ipv6.route",
         "veth.n_rxqueues", "veth.n_txqueues", "l2proxy", "ipvlan.mode", "ipvlan.isolation",
         "script.up", "script.down",
     )),

@@ -22,6 +22,9 @@ class Card:
     type: str = ""
     link: str | None = None
     vlan: str | None = None
+    port_vlan: int | None = None
+    no_vlan: bool = False
+    port_tags: list[int] = field(default_factory=list)
     pair: str | None = None
     name: str | None = None
     mac: str | None = None

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from virtlxc.convert.lxc.draft import Card, Draft, number
 from virtlxc.convert.lxc.lines import Line
-from virtlxc.model import Hostdev, Interface, Ip, Route
+from virtlxc.model import Hostdev, Interface, Ip, Route, Vlan, VlanTag
 from virtlxc.xmlmap import types
 
 _FAMILY = {4: "ipv4", 6: "ipv6"}
@@ -59,6 +59,19 @@ def mtu(draft: Draft, line: Line) -> None:
 
 def vlan(draft: Draft, line: Line) -> None:
     draft.card(line).vlan = str(number(line, most=4094))
+
+
+def port_vlan(draft: Draft, line: Line) -> None:
+    """The VLAN of what comes without a tag; "none" takes the port out of the bridge's own."""
+    card = draft.card(line)
+    card.no_vlan = line.value == "none"
+    card.port_vlan = None if card.no_vlan else number(line, least=1, most=4094)
+    if card.no_vlan and not card.port_tags:
+        draft.note(line, "a card in no VLAN has no counterpart, unless it has tagged ones")
+
+
+def port_tag(draft: Draft, line: Line) -> None:
+    draft.card(line).port_tags.append(number(line, least=1, most=4094))
 
 
 def macvlan_mode(draft: Draft, line: Line) -> None:
@@ -135,8 +148,22 @@ def _interface(draft: Draft, card: Card) -> Interface:
             plain, type="direct", source=card.link, source_mode=card.mode or "private", target=None
         )
     if card.link is not None:
-        return replace(plain, type="bridge", source=card.link)
+        return replace(plain, type="bridge", source=card.link, vlan=_vlan(card))
     return plain
+
+
+# Where a port only gets tagged VLANs, LXC leaves it in the one that bridges begin with.
+_FIRST_VLAN = 1
+
+
+def _vlan(card: Card) -> Vlan | None:
+    native = card.port_vlan
+    if not card.port_tags:
+        return Vlan(tags=(VlanTag(id=native),)) if native is not None else None
+    if native is None and not card.no_vlan:
+        native = _FIRST_VLAN
+    first = (VlanTag(id=native, native_mode="untagged"),) if native is not None else ()
+    return Vlan(trunk=True, tags=(*first, *(VlanTag(id=tag) for tag in card.port_tags)))
 
 
 def _routes(card: Card) -> tuple[Route, ...]:

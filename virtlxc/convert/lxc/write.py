@@ -218,9 +218,27 @@ def _card(interface: Interface, say: Say) -> Lines:
     ):
         if value is not None:
             yield key, value
+    yield from _port(interface, say)
     yield from _addresses(interface.ips, interface.routes, say)
     if interface.host_ips or interface.host_routes:
         say("no key for addresses and routes of the host's end")
+
+
+def _port(interface: Interface, say: Say) -> Lines:
+    vlan = interface.vlan
+    if vlan is not None and interface.type in ("bridge", "network"):
+        native = vlan.native
+        hidden = native is not None and native.id not in vlan.tagged
+        if native is not None and not hidden:
+            say("LXC sends the native VLAN without tags")
+        yield "veth.vlan.id", str(native.id) if native is not None else "none"
+        yield from (
+            ("veth.vlan.tagged.id", str(tag))
+            for tag in vlan.tagged
+            if native is None or tag != native.id
+        )
+    if interface.virtualport is not None:
+        say("LXC tells Open vSwitch no ids of a port")
 
 
 def _addresses(ips: tuple[Ip, ...], routes: tuple[Route, ...], say: Say) -> Lines:
