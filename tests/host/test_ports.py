@@ -84,7 +84,7 @@ UNTAGGED = ("Egress Untagged", "PVID")
 
 @pytest.mark.kernel
 def test_frames_stay_in_their_vlan(lab: PortLab, domains: Any) -> None:
-    one, two, other, trunk = domains(
+    one, _, other, trunk = domains(
         one=card(1, SEVEN),
         two=card(2, SEVEN),
         other=card(3, NINE),
@@ -128,7 +128,7 @@ def test_a_bridge_that_does_not_keep_vlans_apart_is_refused(lab: PortLab) -> Non
 
 
 def test_a_card_that_comes_and_goes(lab: PortLab, domains: Any) -> None:
-    one, two = domains(one="<interface type='ethernet'/>", two=card(2, SEVEN))
+    one, _ = domains(one="<interface type='ethernet'/>", two=card(2, SEVEN))
     text = card(1, TRUNK.format(mode="tagged"))
     lab.attach(one, text, LIVE | CONFIG)
     assert lab.vlans("port1") == {7: ("PVID",), 9: ()}

@@ -40,11 +40,15 @@ from virtlxc.model import (
     MemTune,
     NumaTune,
     Os,
+    Port,
     Rlimit,
     Route,
     Share,
     Sysctl,
     Timer,
+    VirtualPort,
+    Vlan,
+    VlanTag,
 )
 from virtlxc.model.bandwidth import Rate
 from virtlxc.model.disk import IoTune
@@ -303,6 +307,48 @@ DEVICE_FACTS = replace(
     storage_daemon="/usr/bin/qemu-storage-daemon",
 )
 
+# Cards whose ports are in VLANs, of the kernel and of Open vSwitch.
+PORTS = domain(
+    interfaces=(
+        replace(BRIDGED, vlan=Vlan(tags=(VlanTag(id=7),))),
+        Interface(
+            type="network",
+            source="switched",
+            portgroup="guests",
+            mac="52:54:00:aa:bb:cd",
+            vlan=Vlan(
+                trunk=True, tags=(VlanTag(id=9), VlanTag(id=7, native_mode="tagged"), VlanTag(id=8))
+            ),
+        ),
+        Interface(
+            type="bridge",
+            source="ovs0",
+            mac="52:54:00:aa:bb:ce",
+            virtualport=VirtualPort(type="openvswitch"),
+            link_state="down",
+        ),
+    )
+)
+PORT_FACTS = replace(
+    START,
+    bridges=("br0", "ovs0", "virbr0"),
+    links=("br0", "ovs0", "virbr0"),
+    filtering={"br0": True, "virbr0": True},
+    switches=("ovs0",),
+    vsctl="/usr/bin/ovs-vsctl",
+    networks={
+        "switched": Network(
+            active=True,
+            bridge="ovs0",
+            port=Port(virtualport=VirtualPort(type="openvswitch")),
+            ports={
+                "guests": Port(virtualport=VirtualPort(type="openvswitch", profile_id="guests"))
+            },
+        )
+    },
+    nics={"eth1": Nic(mac="02:00:00:00:00:01", mtu=1500, up=True)},
+)
+
 # What fits into a host that is a container with 262144 ids, where the files are shifted already.
 INNER = IdMap(
     uids=(IdRange(start=0, target=65536, count=65536),),
@@ -325,6 +371,7 @@ GOLDEN: tuple[tuple[str, Domain, str, StartFacts, dict[str, Any]], ...] = (
     ("full-v2", FULL, "v2", START, {}),
     ("full-hybrid", FULL, "hybrid", START, {"instance": "ab12"}),
     ("devices-v2", DEVICES, "v2", DEVICE_FACTS, {}),
+    ("ports-v2", PORTS, "v2", PORT_FACTS, {}),
     ("devices-hybrid", replace(DEVICES, blkiotune=BlkioTune()), "hybrid", DEVICE_FACTS, {}),
     ("no-root-v2", domain(filesystems=()), "v2", START, {}),
     ("no-root-targets-v2", ON_HOST, "v2", START, {}),

@@ -256,7 +256,7 @@ class StartFacts:
     ``sources`` has an entry for each path of the host that the domain names, and ``inside`` the
     kind (dir, file or missing) of each path inside its root that it binds, and of each target when
     the root is the host's. ``no_folders`` are those of /proc, /sys, /dev and /run that are
-    something else in the root. ``bridges`` and ``links`` are names of the host's; 
+    something else in the root. ``bridges`` and ``links`` are names of the host's;
     ``filtering`` says of those that should whether they keep VLANs apart (None: they never could);
     those in ``switches`` are Open vSwitch's, whose program ``vsctl`` is a path, '' when it is not
     there or not asked for; ``shared`` is

@@ -126,7 +126,7 @@ def _pairs(gone: list[Step], fresh: list[Step]) -> list[tuple[Step, Step]]:
 
 def _thing(step: Step) -> tuple[Any, ...]:
     if step.op == "link-veth":
-        settings = ("bridge", "up")
+        settings = ("bridge", "up", "quiet")
         same = {name: value for name, value in step.args.items() if name not in settings}
         return (step.op, json.dumps(same, sort_keys=True))
     return (step.op, step.args.get("link"), step.args.get("path"))
