@@ -13,22 +13,22 @@ from tests import peers, rootfs
 from tests.harness import Instance, wait_for
 from tests.host.changelab import ChangeLab
 
-BRIDGE = "ovs0"
+BRIDGE = "ovsbr0"
 
 
 class WithSwitch(Instance):
     """An instance whose daemon finds ovs-vsctl in its PATH, and a switch with one bridge."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, start: bool = True) -> None:
         self.tree = peers.fetch("openvswitch")
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
-        super().__init__()
-        self.own_links |= {BRIDGE, "ovs-netdev"}
-        try:
-            self._begin()
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(start=start)
+        if start:
+            try:
+                self.begin()
+            except BaseException:
+                self.close()
+                raise
 
     def environment(self, **more: str) -> dict[str, str]:
         folder = self.root / "bin"
@@ -39,7 +39,9 @@ class WithSwitch(Instance):
             rootfs.script(self.root, "/bin/ovs-vsctl", f"#!/bin/sh\n{text}\n")
         return super().environment(PATH=f"{folder}:{os.environ['PATH']}", **more)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Start the switch, and give it its bridge."""
+        self.own_links |= {BRIDGE, "ovs-netdev"}
         folder = self.root / "switch"
         folder.mkdir()
         schema = self.tree.root / "usr/share/openvswitch/vswitch.ovsschema"

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests import rootfs
+from tests import peers, rootfs
 from tests.harness import CHECKOUT, Instance
 from tests.host.blocklab import ext4, image
 from tests.host.lifelab import Lab, Ref
+from tests.host.switchlab import BRIDGE, WithSwitch
 from virtlxc.errors import VirtlxcError
 from virtlxc.model import Domain, parse_domain
 
@@ -108,9 +109,17 @@ def program(script: str) -> str:
     return f"#!/bin/sh\n{script}\necho END\nexec sleep 1000\n"
 
 
+def _instance() -> Instance:
+    """With a switch, where that can be had."""
+    try:
+        return WithSwitch(start=False)
+    except peers.Unavailable:
+        return Instance(start=False)
+
+
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    instance = Instance(start=False)
+    instance = _instance()
     images = instance.root / "images"
     images.mkdir()
     for name in ("mysql", "broken", "backup"):
@@ -120,6 +129,8 @@ def host() -> Iterator[Host]:
     try:
         disk = instance.root / "disk"
         instance.run("sh", "-c", HOST, "sh", str(images), str(disk)).ok()
+        if isinstance(instance, WithSwitch):
+            instance.begin()
         instance.own_links |= set(instance.links())
         for place in ("/srv/www", "/srv/data/db1", "/srv/data/nested", "/srv/ci/cache"):
             instance.seen(Path(place)).mkdir(parents=True)
@@ -344,6 +355,15 @@ echo "took=$(( $(now) - start ))"
             and ",UP" in said["private"]
         ),
     ),
+    "switched": Example(
+        unique="devices/interface/virtualport/@type=openvswitch",
+        before=lambda host, domain: _switch(host),
+        script=_say(
+            own="ping -c 1 -W 5 10.70.0.107 | grep -c 'bytes from'",
+            other="ping -c 1 -W 1 10.70.0.109 | grep -c 'bytes from'",
+        ),
+        expect=lambda said: (said["own"], said["other"]) == ("1", "0"),
+    ),
     "systemd": Example(
         unique="memtune/hard_limit",
         script=_say(killed="dd if=/dev/zero of=/dev/null bs=1G count=1 2>/dev/null; echo $?"),
@@ -409,6 +429,23 @@ def _neighbour(host: Host) -> None:
     run("ip", "-n", "other", "address", "add", "192.0.2.118/24", "dev", "eth0").ok()
     run("ip", "-n", "other", "link", "set", "eth0", "up").ok()
     host.instance.own_links.add("n118")
+
+
+def _switch(host: Host) -> None:
+    """Others on the switch: one in the customer's VLAN, one in another."""
+    if not isinstance(host.instance, WithSwitch):
+        pytest.skip("Open vSwitch cannot be fetched here")
+    run = host.instance.run
+    for vlan in (7, 9):
+        name, far = f"s{vlan}", f"vlan{vlan}"
+        run("ip", "netns", "add", far).ok()
+        peer = ("type", "veth", "peer", "name", "eth0", "netns", far)
+        run("ip", "link", "add", name, *peer).ok()
+        run("ip", "link", "set", name, "up").ok()
+        run("ip", "-n", far, "address", "add", f"10.70.0.10{vlan}/24", "dev", "eth0").ok()
+        run("ip", "-n", far, "link", "set", "eth0", "up").ok()
+        host.instance.vsctl("add-port", BRIDGE, name, f"tag={vlan}")
+        host.instance.own_links.add(name)
 
 
 def _start(host: Host, name: str) -> Ref:
