@@ -14,6 +14,7 @@ from virtlxc.model import Domain
 from virtlxc.model.network import Network
 from virtlxc.model.network_document import format_network, parse_network
 from virtlxc.model.pool import SERVED, Pool, format_pool, parse_pool
+from virtlxc.model.port import merge
 
 Value = Domain | Network | Pool
 KINDS = ("network", "pool", "domain")
@@ -166,7 +167,10 @@ def settled(
 def _with_macs(
     wanted: tuple[model.Interface, ...], present: tuple[model.Interface, ...]
 ) -> tuple[model.Interface, ...]:
-    """A card without MAC keeps that of the first present one with its type and source."""
+    """A card without MAC keeps that of the first present one with its type and source.
+
+    So does one of Open vSwitch's the id of its port, which was perhaps made elsewhere.
+    """
     named = {card.mac for card in wanted if card.mac}
     free = [card for card in present if card.mac not in named]
     done = []
@@ -176,6 +180,10 @@ def _with_macs(
             if same is not None:
                 free.remove(same)
                 card = replace(card, mac=same.mac)
+        was = next((one.virtualport for one in present if one.mac == card.mac), None)
+        if card.virtualport is not None and was is not None and was.type == card.virtualport.type:
+            known = model.VirtualPort(interface_id=was.interface_id)
+            card = replace(card, virtualport=merge(card.virtualport, known))
         done.append(card)
     return tuple(done)
 

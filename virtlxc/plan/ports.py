@@ -5,7 +5,7 @@ Other bridges are the kernel's. Cards get here what their networks and port grou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from virtlxc.host.facts import Network
@@ -43,6 +43,18 @@ def of_network(card: Interface, networks: Mapping[str, Network]) -> Interface:
         return card
     return replace(
         card, vlan=card.vlan or port.vlan, virtualport=merge(card.virtualport, port.virtualport)
+    )
+
+
+def as_made(card: Interface, host: str, steps: Iterable[Step]) -> Interface:
+    """The card without what no step of a start does for its end ``host``."""
+    made = {step.op for step in steps if step.args.get("host") == host}
+    if "ovs-port" in made:
+        return card
+    return replace(
+        card,
+        vlan=card.vlan if "link-vlan" in made else None,
+        virtualport=None if switched(card) else card.virtualport,
     )
 
 

@@ -132,7 +132,7 @@ def _attempt(
         run = replace(run, sources=entry.memo.facts.sources, usb=entry.memo.facts.usb)
         view = replace(
             entry.view,
-            live=_with_ports(core, domain),
+            live=_with_ports(core, plan, domain),
             waiting=None,
             run=run,
             state=State.PAUSED if wish.paused else State.RUNNING,
@@ -311,12 +311,16 @@ def _run_of(
     )
 
 
-def _with_ports(core: Core, domain: model.Domain) -> model.Domain:
-    """The domain with what its networks say of its ports, which holds as long as it runs."""
+def _with_ports(core: Core, plan: Plan, domain: model.Domain) -> model.Domain:
+    """The domain with what its networks say of its ports, which holds as long as it runs.
+
+    Without what this start was told to ignore: nor will the next boot from inside look at it.
+    """
     known = core.networks.facts()
-    return replace(
-        domain, interfaces=tuple(ports.of_network(card, known) for card in domain.interfaces)
-    )
+    cards = [ports.of_network(card, known) for card in domain.interfaces]
+    for at, ((host, _), card) in enumerate(zip(plan.links, cards, strict=False)):
+        cards[at] = ports.as_made(card, host, plan.steps)
+    return replace(domain, interfaces=tuple(cards))
 
 
 def _bridges(core: Core, domain: model.Domain) -> tuple[str | None, ...]:

@@ -16,8 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: How long the switch may take for an answer, in seconds.
+#: How long the switch may take for an answer, in seconds; and for one that nobody waits for.
 _PATIENCE = 5
+_PARTING = 2
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MESSAGE = 4096
 _SAYS = "ovs-vsctl: "
@@ -54,12 +55,14 @@ def attach(
 
     ``ids`` are the interface's external ids, vm-id among them; ``tag``, ``trunks``, ``vlan_mode``
     columns of the switch's table Port. A port of this name that the same vm-id left is replaced.
+    The limits of its traffic are not the switch's: it would take them away when it begins anew.
     Undo: ovs-port-away {program, host, vm}.
     """
     words = _adding(bridge, host, ids, tag, trunks, vlan_mode)
     status, said = _run(program, words)
     if status and "already exists" in said and _left(program, host, ids["vm-id"]):
-        status, said = _run(program, ["--", "--if-exists", "del-port", host, *words])
+        away(ctx, program=program, host=host, vm=ids["vm-id"])
+        status, said = _run(program, words)
     if status or "Error detected" in said:
         raise StepError(0, bridge, _mended(status, said, bridge))
 
@@ -84,7 +87,11 @@ def _adding(
         *words,
         *("--", "set", "Interface", host),
         *(f"external-ids:{name}={_quoted(value)}" for name, value in told.items()),
-    ]
+        *("--", "--id=@own", "create", "QoS", "type=linux-noop"),
+        *(f"external-ids:{name}={_quoted(value)}" for name, value in
+          (("port", host), ("vm-id", ids["vm-id"]))),
+        *("--", "set", "Port", host, "qos=@own"),
+    ]  # fmt: skip
 
 
 def _quoted(text: str) -> str:
@@ -100,22 +107,34 @@ def away(ctx: Context, *, program: str, host: str, vm: str) -> None:
     try:
         if not _left(program, host, vm):
             return
-        status, said = _run(program, ["--if-exists", "del-port", host])
+        # Rows of QoS do not go with the port, nor in one transaction with it.
+        own = _find(program, "QoS", "_uuid", f"external_ids:port={_quoted(host)}", vm)
+        if own:
+            clear = ["--", "--if-exists", "clear", "Port", host, "qos"]
+            _run(program, ["--no-wait", *clear, "--", "--if-exists", "destroy", "QoS", *own])
+        status, said = _run(program, ["--if-exists", "del-port", host], _PARTING)
+        # A switch that does not run has it in its list of what is to be done.
+        if status and _left(program, host, vm):
+            raise StepError(0, host, _mended(status, said, host))
     except FileNotFoundError:
         return
-    # A switch that does not run has it in its list of what is to be done.
-    if status and _left(program, host, vm):
-        raise StepError(0, host, _mended(status, said, host))
+    except StepError as error:
+        text = f"{error.text}; then: ovs-vsctl --if-exists del-port {host}"
+        raise StepError(0, host, text) from None
 
 
 def _left(program: str, host: str, vm: str) -> bool:
     """Whether the switch has a port of that name and vm-id."""
-    condition = f"external_ids:vm-id={_quoted(vm)}"
-    words = ["--bare", "--columns=name", "find", "Interface", f"name={_quoted(host)}", condition]
-    status, said = _run(program, words)
+    return host in _find(program, "Interface", "name", f"name={_quoted(host)}", vm)
+
+
+def _find(program: str, table: str, column: str, condition: str, vm: str) -> list[str]:
+    """A column of the rows that meet a condition and have that vm-id."""
+    own = f"external_ids:vm-id={_quoted(vm)}"
+    status, said = _run(program, ["--bare", f"--columns={column}", "find", table, condition, own])
     if status:
-        raise StepError(0, host, _mended(status, said, host))
-    return host in said.split()
+        raise StepError(0, "", _mended(status, said, ""))
+    return said.split()
 
 
 def _mended(status: int, said: str, bridge: str) -> str:
@@ -135,7 +154,7 @@ def _mended(status: int, said: str, bridge: str) -> str:
     return f"Open vSwitch: {cause}"
 
 
-def _run(program: str, words: list[str]) -> tuple[int, str]:
+def _run(program: str, words: list[str], patience: int = _PATIENCE) -> tuple[int, str]:
     """The status and all output of ovs-vsctl; it ends by itself, by SIGALRM if it must.
 
     Spawned, not forked: the daemon, which has threads, also performs undos.
@@ -149,7 +168,7 @@ def _run(program: str, words: list[str]) -> tuple[int, str]:
         ]
         pid = os.posix_spawn(
             program,
-            [program, f"--timeout={_PATIENCE}", *words],
+            [program, f"--timeout={patience}", *words],
             {"PATH": _PATH, "LC_ALL": "C"},
             file_actions=actions,
             setsigmask=[],
