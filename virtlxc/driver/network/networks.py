@@ -315,8 +315,15 @@ class Networks(Definitions[Network, NetworkView]):
         return replace(view, live=None, warnings=())
 
     def _reattach(self, network: Network) -> None:
-        """Puts the interfaces of domains that outlived the last bridge into this one."""
-        interfaces = self._interfaces(network.name)
+        """Puts the interfaces of domains that outlived the last bridge into this one.
+
+        But for those that may not be just put into a bridge: they had a port of their own there.
+        """
+        interfaces = [
+            one
+            for one in self._interfaces(network.name)
+            if one.card.vlan is None and one.card.virtualport is None
+        ]
         if not interfaces:
             return
         with Netlink() as netlink:
