@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +21,9 @@ from tests.unit.plan_scenes import (
     options,
     plan,
 )
+from virtlxc.driver.named import NamedRef
+from virtlxc.driver.network import ports
+from virtlxc.driver.network.ports import PortRef
 from virtlxc.errors import VirtlxcError
 from virtlxc.host.facts import Network, StartFacts
 from virtlxc.model import Interface, Port, VirtualPort, Vlan, VlanTag, check, parse_domain, unserved
@@ -173,6 +178,21 @@ def test_types_of_ports_that_contradict_each_other() -> None:
     )
     with pytest.raises(VirtlxcError, match="<virtualport> of port group 'guests' has another type"):
         parse_network(text)
+
+
+def test_the_port_of_a_network_says_what_it_is() -> None:
+    card = Interface(
+        type="network", source="lan", mac=BRIDGED.mac, bridge="br0",
+        vlan=trunk(9, 7, native=7), virtualport=replace(OVS, interface_id=UUID),
+    )  # fmt: skip
+    network = parse_network(NETWORK)
+    ref = PortRef(NamedRef("lan", uuid.UUID(UUID).bytes), uuid.UUID(UUID).bytes)
+    text = ports.xml(network, ref, ports.Plugged("vnet0", "web1", UUID, card))
+    assert re.sub(r"\n *", "", text).partition("cc'/>")[2].startswith(
+        f"<virtualport type='openvswitch'><parameters interfaceid='{UUID}'/></virtualport>"
+        "<vlan trunk='yes'><tag id='9'/><tag id='7' nativeMode='untagged'/></vlan>"
+        "<plug type='bridge' bridge='br0'/>"
+    )
 
 
 # The plan

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from virtlxc.driver.named import NamedRef
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.markup import Lines, document, maybe, tag
-from virtlxc.model import Interface
+from virtlxc.model import Interface, VirtualPort, Vlan
 from virtlxc.model.bandwidth import Bandwidth
 from virtlxc.model.network import Network
 
@@ -48,16 +48,30 @@ def xml(network: Network, ref: PortRef, one: Plugged) -> str:
     """``virNetworkPortGetXMLDesc``."""
     card = one.card
     bandwidth = card.bandwidth or network.port_limits.get(card.portgroup or "")
+    if bandwidth == Bandwidth():  # of a port group that limits nothing
+        bandwidth = None
     return document(tag("networkport", [
         *tag("uuid", str(uuid.UUID(bytes=ref.uuid))),
         *tag("owner", [*tag("name", one.domain), *tag("uuid", one.domain_uuid)]),
         *maybe("group", card.portgroup),
         *tag("mac", address=card.mac),
+        *(_virtualport(card.virtualport) if card.virtualport is not None else ()),
         *(_bandwidth(bandwidth) if bandwidth is not None else ()),
+        *(_vlan(card.vlan) if card.vlan is not None else ()),
         *(tag("port", isolated="yes") if card.isolated else ()),
         *tag("plug", type="network" if network.own_bridge else "bridge",
              bridge=card.bridge or network.bridge.name),
     ]))  # fmt: skip
+
+
+def _virtualport(port: VirtualPort) -> Lines:
+    told = tag("parameters", interfaceid=port.interface_id, profileid=port.profile_id)
+    return tag("virtualport", told, type=port.type)
+
+
+def _vlan(vlan: Vlan) -> Lines:
+    tags = [line for one in vlan.tags for line in tag("tag", id=one.id, nativeMode=one.native_mode)]
+    return tag("vlan", tags, trunk="yes" if vlan.trunk else None)
 
 
 def _bandwidth(bandwidth: Bandwidth) -> Lines:
