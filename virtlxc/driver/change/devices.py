@@ -132,7 +132,7 @@ def _update_card(core: Core, entry: Entry, wanted: int, find: Find, new: New) ->
         view = entry.view
         assert view.live is not None
         at = _find(view.live, find(view), _aliases(view, "interfaces"))
-        _update_live(core, entry, at, _checked(new(view.live, view.live.interfaces[at], at)))
+        _update_live(core, entry, at, new(view.live, view.live.interfaces[at], at))
     _keep(core, entry, config)
 
 
