@@ -11,7 +11,10 @@ import pytest
 from tests.harness import Instance, wait_for
 from tests.host.changelab import CONFIG, LIVE, ChangeLab
 from tests.host.lifelab import Ref
+from tests.host.netlab import Peer, ip, own_network, run
 from virtlxc.errors import Code
+from virtlxc.runtime.ops import ports
+from virtlxc.runtime.ops.context import Context, StepError
 
 pytestmark = [pytest.mark.host, pytest.mark.vlans]
 
@@ -19,6 +22,7 @@ MAC = "52:54:00:71:a4:0{number}"
 CARD = """<interface type='bridge'><mac address='{mac}'/><source bridge='{bridge}'/>{vlan}
 <target dev='{host}'/><guest dev='lan'/><ip address='10.70.0.{number}' family='ipv4' prefix='24'/>
 </interface>"""
+UNTAGGED = ("Egress Untagged", "PVID")
 SEVEN, NINE = "<vlan><tag id='7'/></vlan>", "<vlan><tag id='9'/></vlan>"
 TRUNK = "<vlan trunk='yes'><tag id='9'/><tag id='7' nativeMode='{mode}'/></vlan>"
 NETWORK = """<network><name>lan</name><forward mode='bridge'/><bridge name='brv'/>
@@ -31,17 +35,22 @@ def card(number: int, vlan: str = "", bridge: str = "brv") -> str:
     return CARD.format(mac=mac, number=number, vlan=vlan, bridge=bridge, host=f"port{number}")
 
 
+def vlans_of(shown: Any, host: str) -> dict[int, tuple[str, ...]]:
+    return {
+        one["vlan"]: tuple(sorted(one.get("flags", ())))
+        for port in shown
+        if port["ifname"] == host
+        for one in port["vlans"]
+    }
+
+
 class PortLab(ChangeLab):
     """Domains on the bridges brv, which keeps VLANs apart, and br0, which does not."""
 
     def vlans(self, host: str) -> dict[int, tuple[str, ...]]:
         """What the bridge says of a port: the flags of each of its VLANs."""
-        found = json.loads(self.instance.run("bridge", "-j", "vlan", "show", "dev", host).ok())
-        return {
-            one["vlan"]: tuple(sorted(one.get("flags", ())))
-            for port in found
-            for one in port["vlans"]
-        }
+        shown = self.instance.run("bridge", "-j", "vlan", "show", "dev", host).ok()
+        return vlans_of(json.loads(shown), host)
 
     def pings(self, ref: Ref, address: str) -> bool:
         return ", 0% packet loss" in self.inside(ref, "/bin/ping", "-c1", "-W1", address)
@@ -79,10 +88,37 @@ def domains(lab: PortLab) -> Iterator[Any]:
         lab.call("DOMAIN_UNDEFINE", dom=ref)
 
 
-UNTAGGED = ("Egress Untagged", "PVID")
-
-
 @pytest.mark.kernel
+def test_the_kernel_keeps_a_port_in_its_vlans() -> None:
+    """The operation by itself, without a daemon: quick enough for an emulated processor."""
+    with own_network():
+        ip("link", "add", "brv", "type", "bridge", "vlan_filtering", "1")
+        ip("link", "set", "brv", "up")
+        peers = [Peer(f"port{number}", bridge="brv") for number in (1, 2, 3)]
+        try:
+            for number, (native, tagged) in enumerate(((7, []), (7, [9]), (9, [7, 9])), start=1):
+                ports.vlan(
+                    Context("controller", {}),
+                    host=f"port{number}", bridge="brv", native=native, tagged=tagged,
+                )  # fmt: skip
+                own = ("ip", "address", "add", f"10.70.0.{number}/24", "dev", "eth0")
+                peers[number - 1].run(*own).ok()
+            shown = json.loads(run("bridge", "-j", "vlan", "show"))
+            assert vlans_of(shown, "port1") == {7: UNTAGGED}, "not in the bridge's VLAN 1"
+            assert vlans_of(shown, "port2") == {7: UNTAGGED, 9: ()}
+            assert vlans_of(shown, "port3") == {7: (), 9: ("PVID",)}
+            assert peers[0].run("busybox", "ping", "-c1", "-W5", "10.70.0.2").code == 0
+            assert peers[0].run("busybox", "ping", "-c1", "-W1", "10.70.0.3").code != 0
+            ip("link", "set", "brv", "type", "bridge", "vlan_filtering", "0")
+            with pytest.raises(StepError, match="bridge 'brv' keeps no VLANs apart"):
+                ports.vlan(
+                    Context("controller", {}), host="port1", bridge="brv", native=9, tagged=[]
+                )
+        finally:
+            for peer in peers:
+                peer.close()
+
+
 def test_frames_stay_in_their_vlan(lab: PortLab, domains: Any) -> None:
     one, _, other, trunk = domains(
         one=card(1, SEVEN),
