@@ -20,8 +20,8 @@ class Interface:
     :func:`virtlxc.model.complete`. ``target`` is the host's end (None: generated), ``guest`` the
     name inside (None: eth0, eth1 ...). ``ips`` and ``routes`` are set inside, ``host_ips`` and
     ``host_routes`` on the host's end ('ethernet' only). ``link_state``: 'up', 'down' or None.
-    ``vlan`` and ``virtualport`` are of the card's port of its bridge; while the domain runs they say
-    what its network said. ``bridge`` (of the network) exists only then.
+    ``vlan`` and ``virtualport`` are of the card's port of its bridge; while the domain runs they
+    say what its network said. ``bridge`` (of the network) exists only then.
     """
 
     type: str
