@@ -119,14 +119,14 @@ def write_cpuset_v1(group: Group, file: str, value: str) -> None:
     There a group may have nothing that its parent has not: first all get old and new together,
     from the top, then the new alone, from below.
     """
-    folders = [Group(mount=group.mount, path=path) for path in _tree(group)]
+    folders = [Group(mount=group.mount, path=path) for path in tree(group)]
     for folder in folders:
         write(folder, file, f"{read(folder, file) or value},{value}")
     for folder in reversed(folders):
         write(folder, file, value)
 
 
-def _tree(group: Group) -> list[str]:
+def tree(group: Group) -> list[str]:
     """The paths of a group and all below it, parents first."""
     return [
         folder.removeprefix(group.mount) for folder, _, _ in os.walk(group.mount + group.path)
