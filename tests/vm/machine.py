@@ -18,6 +18,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ Progress = Callable[[str], None]
 BOOT_TIMEOUT_S = 1500.0
 FULL_TIMEOUT_S = 4 * 3600.0
 MEMORY = "4G"
-CPUS = "1,maxcpus=4"  # those that could be plugged in are allowed in a cpuset
+CPUS = 2
+MOST_CPUS = 4  # those that could be plugged in are allowed in a cpuset
 # Emulation pays for page tables that are changed at every system call and for wide registers:
 # without either, the same tests take three quarters of the time.
 KERNEL_OPTIONS = ("mitigations=off", "nopti")
@@ -119,7 +121,8 @@ def boot_beside(
         for number in range(machines)
     ]
     with ThreadPoolExecutor(machines) as pool:
-        runs = list(pool.map(lambda share: boot(share, progress, timeout_s), filter(None, shares)))
+        run = partial(boot, progress=progress, timeout_s=timeout_s, cpus=max(1, CPUS // machines))
+        runs = list(pool.map(run, filter(None, shares)))
     return Run(
         outcomes={test: outcome for run in runs for test, outcome in run.outcomes.items()},
         output="".join(run.output for run in runs),
@@ -129,9 +132,12 @@ def boot_beside(
     )
 
 
-def boot(tests: Sequence[str], progress: Progress, timeout_s: float) -> Run:
+def boot(
+    tests: Sequence[str], progress: Progress, timeout_s: float, cpus: int = CPUS
+) -> Run:
     """Run ``tests`` (node ids) in one boot; ``progress`` gets a line now and then.
 
+    Of machines beside each other, each has one processor: two wait for each other's locks.
     After ``timeout_s`` the machine is killed, and no result has come back.
     """
     with tempfile.TemporaryDirectory(prefix="vm", dir="/tmp") as folder:
@@ -142,7 +148,7 @@ def boot(tests: Sequence[str], progress: Progress, timeout_s: float) -> Run:
         began = time.monotonic()
         with (results / "console.txt").open("wb") as console:
             machine = subprocess.Popen(
-                _command(qemu(), scratch, results),
+                _command(qemu(), scratch, results, cpus),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -154,7 +160,7 @@ def boot(tests: Sequence[str], progress: Progress, timeout_s: float) -> Run:
         return run
 
 
-def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
+def _command(tree: Tree, scratch: Path, results: Path, cpus: int) -> list[str]:
     modules = next((tree.root / "usr/lib/modules").iterdir())
     if not (modules / "modules.dep").exists():
         depmod = _tool("depmod", tree)
@@ -169,7 +175,7 @@ def _command(tree: Tree, scratch: Path, results: Path) -> list[str]:
         "--root": f"{scratch}/root",
         "--qemu-bin": tree.program("qemu-system-x86_64"),
         "--memory": MEMORY,
-        "--cpus": CPUS,
+        "--cpus": f"{cpus},maxcpus={MOST_CPUS}",
         "--rwdir": f"{SHARED}={results}",
         "--name": "virtlxc-vm",
         "--script-sh": inside,

@@ -74,7 +74,7 @@ def _command(folder: Path, results: Path) -> list[str]:
         # Whatever ends this process ends the machine.
         *("setpriv", "--pdeathsig", "KILL", tree.program("qemu-system-x86_64")),
         *("-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", machine.PROCESSOR),
-        *("-smp", machine.CPUS, "-m", MEMORY),
+        *("-smp", str(machine.CPUS), "-m", MEMORY),
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-serial", f"file:{folder}/console.txt"),
         *("-kernel", str(host_image.kernel(tree)), "-initrd", f"{folder}/initramfs"),
