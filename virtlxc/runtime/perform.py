@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PACKET = 65536
+_DYING_MS = 50
 #: Operations of the controller that look at nothing which stage or init do once they run: a segment
 #: of these alone is performed while they are at work, not after. (A veth pair takes 2 ms.)
 _AHEAD = frozenset(("open-ns", "link-veth", "address", "route"))
@@ -181,14 +182,14 @@ def _packet(channel: Socket, flags: int = 0) -> bytes:
 
 
 def _last_words(channel: Socket) -> Failed | None:
-    """The failure that a child has told and that we have not read yet."""
+    """The failure that a child has told and that we have not read yet; None when it lives on."""
     try:
         while packet := _packet(channel, _socket.MSG_DONTWAIT):
             if "failed" in (data := parse(packet)):
                 return Failed.from_json(data["failed"])
     except BlockingIOError:
-        pass
-    return None
+        return None
+    return Failed("stage", "", 0, "", "stage or init was killed during the start")
 
 
 class Conductor:
@@ -232,9 +233,23 @@ class Conductor:
                     self._await_exec()
 
     def _segment(self, phase: int, first: int, last: int, last_of_init: int) -> None:
-        forked_last = self._own(first, last)
+        try:
+            forked_last = self._own(first, last)
+        except Failed as failure:
+            # It may only follow from the end of the child, who may have said why.
+            raise self._why_gone() or failure from None
         if self.ctx.channel is not None and not forked_last and phase < last_of_init:
             self._announce(self.ctx.channel, phase)
+
+    def _why_gone(self) -> Failed | None:
+        channel = self.ctx.channel
+        if channel is None:
+            return None
+        poll = select.poll()
+        poll.register(channel, select.POLLIN)
+        # The kernel takes a dying process's namespaces away a moment before it closes its sockets.
+        poll.poll(_DYING_MS)
+        return _last_words(channel)
 
     def _go_ahead(self, parts: list[tuple[str, int, int]], phase: int, last_of_init: int) -> None:
         """Perform the controller's next segment now, if it needs not to wait for its turn.
@@ -248,11 +263,7 @@ class Conductor:
         _, first, last = parts[number]
         if all(step["op"] in _AHEAD for step in self.steps[first:last]):
             self._ahead = number
-            try:
-                self._segment(number, first, last, last_of_init)
-            except Failed as failure:
-                # It may only follow from the end of the child, who has said why.
-                raise _last_words(self.ctx.channel) or failure from None
+            self._segment(number, first, last, last_of_init)
 
     def _own(self, first: int, last: int) -> bool:
         """Perform a segment of the controller; True if its last step forked the stage.
@@ -279,9 +290,9 @@ class Conductor:
         self._known.update(fresh)
         try:
             announce(channel, phase, fresh)
-        except OSError:
-            killed = Failed("stage", "", 0, "", "stage or init was killed during the start")
-            raise _last_words(channel) or killed from None
+        except OSError as error:
+            failure = Failed("stage", "", error.errno or 0, "", f"stage or init: {error.strerror}")
+            raise _last_words(channel) or failure from None
 
     def _await(self, phase: int, side: str) -> None:
         data = self._early or self._receive(side)
