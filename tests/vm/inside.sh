@@ -29,8 +29,7 @@ ip link set lo up
 modprobe xhci_pci
 cd "$checkout" || exit 1
 export HOME=/root LC_ALL=C
-# What systemd gives its services.
-ulimit -H -n 524288
+ulimit -H -n "$VIRTLXC_FILES"
 # Emulated, each plugin costs seconds to import: only those that host tests use.
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
 export PATH="$(dirname "$python"):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

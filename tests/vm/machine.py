@@ -31,15 +31,29 @@ HERE = Path(__file__).resolve().parent
 Progress = Callable[[str], None]
 BOOT_TIMEOUT_S = 1500.0
 FULL_TIMEOUT_S = 4 * 3600.0
-MEMORY = "4G"
 CPUS = 2
-MOST_CPUS = 4  # those that could be plugged in are allowed in a cpuset
 # Emulation pays for page tables that are changed at every system call and for wide registers:
 # without either, the same tests take three quarters of the time.
 KERNEL_OPTIONS = ("mitigations=off", "nopti")
 PROCESSOR = "Nehalem"
 _BAD = ("failed", "error")
 SHARED = "/virtlxc-results"  # inside; compose.sh makes the folder
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a machine has: ``files`` is the hard limit of descriptors."""
+
+    memory: str
+    cpus: str
+    files: int
+
+
+SMALL = Size("2G", str(CPUS), 4096)
+# Each example can start in it: processors that could be plugged in are allowed in a cpuset, and
+# systemd gives its services so many files. Each emulated possibility costs time. One processor, as
+# it is beside others: two wait for each other's locks.
+LARGE = Size("4G", "1,maxcpus=4", 524288)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +129,13 @@ def boot_beside(
 
     An emulated machine keeps one core busy, whatever it has itself.
     """
-    if machines == 1:
-        return boot(tests, progress, timeout_s)
     files = sorted({test.partition("::")[0] for test in tests})
     shares = [
         [test for test in tests if test.partition("::")[0] in files[number::machines]]
         for number in range(machines)
     ]
     with ThreadPoolExecutor(machines) as pool:
-        run = partial(boot, progress=progress, timeout_s=timeout_s, cpus=max(1, CPUS // machines))
+        run = partial(boot, progress=progress, timeout_s=timeout_s, size=LARGE)
         runs = list(pool.map(run, filter(None, shares)))
     return Run(
         outcomes={test: outcome for run in runs for test, outcome in run.outcomes.items()},
@@ -135,11 +147,10 @@ def boot_beside(
 
 
 def boot(
-    tests: Sequence[str], progress: Progress, timeout_s: float, cpus: int = CPUS
+    tests: Sequence[str], progress: Progress, timeout_s: float, size: Size = SMALL
 ) -> Run:
     """Run ``tests`` (node ids) in one boot; ``progress`` gets a line now and then.
 
-    Of machines beside each other, each has one processor: two wait for each other's locks.
     After ``timeout_s`` the machine is killed, and no result has come back.
     """
     with tempfile.TemporaryDirectory(prefix="vm", dir="/tmp") as folder:
@@ -150,7 +161,7 @@ def boot(
         began = time.monotonic()
         with (results / "console.txt").open("wb") as console:
             machine = subprocess.Popen(
-                _command(qemu(), scratch, results, cpus),
+                _command(qemu(), scratch, results, size),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -162,7 +173,7 @@ def boot(
         return run
 
 
-def _command(tree: Tree, scratch: Path, results: Path, cpus: int) -> list[str]:
+def _command(tree: Tree, scratch: Path, results: Path, size: Size) -> list[str]:
     modules = next((tree.root / "usr/lib/modules").iterdir())
     if not (modules / "modules.dep").exists():
         depmod = _tool("depmod", tree)
@@ -170,14 +181,15 @@ def _command(tree: Tree, scratch: Path, results: Path, cpus: int) -> list[str]:
     # What Python reads comes by a second share, which the guest may cache: the first may not be.
     cached = sorted({"/usr", str(CHECKOUT), sys.prefix, sys.base_prefix})
     words = [f"{HERE}/inside.sh", SHARED, str(CHECKOUT), sys.executable, *cached]
-    inside = f"VIRTLXC_CACHE={cache_folder()} sh {' '.join(words)}"
+    given = f"VIRTLXC_CACHE={cache_folder()} VIRTLXC_FILES={size.files}"
+    inside = f"{given} sh {' '.join(words)}"
     machine = {
         "--kimg": f"{tree.root}/boot/vmlinuz-{modules.name}",
         "--mods": "auto",
         "--root": f"{scratch}/root",
         "--qemu-bin": tree.program("qemu-system-x86_64"),
-        "--memory": MEMORY,
-        "--cpus": f"{cpus},maxcpus={MOST_CPUS}",
+        "--memory": size.memory,
+        "--cpus": size.cpus,
         "--rwdir": f"{SHARED}={results}",
         "--name": "virtlxc-vm",
         "--script-sh": inside,

@@ -14,7 +14,7 @@ from tests.vm import machine
 
 IS_FULL = os.environ.get("VIRTLXC_VM") == "full"
 TIMEOUT_S = machine.FULL_TIMEOUT_S if IS_FULL else machine.BOOT_TIMEOUT_S
-MACHINES = len(os.sched_getaffinity(0)) if IS_FULL else 1
+MACHINES = len(os.sched_getaffinity(0))
 BUDGET_S = 600.0
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(TIMEOUT_S + 120)]
 
@@ -34,7 +34,10 @@ def booted(request: pytest.FixtureRequest) -> machine.Run:
         and item.path == request.path
         and hasattr(item, "callspec")
     ]
-    return machine.boot_beside(chosen, MACHINES, machine.reporter(request.config), TIMEOUT_S)
+    progress = machine.reporter(request.config)
+    if IS_FULL:
+        return machine.boot_beside(chosen, MACHINES, progress, TIMEOUT_S)
+    return machine.boot(chosen, progress, TIMEOUT_S)
 
 
 def test_passes_inside(node: str, booted: machine.Run) -> None:
