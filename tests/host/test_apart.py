@@ -12,7 +12,7 @@ import pytest
 
 from tests.harness import Instance, wait_for
 
-pytestmark = [pytest.mark.host, pytest.mark.kernel]
+pytestmark = pytest.mark.host
 
 LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 NS_GET_OWNER_UID = 0xB704  # ioctl_ns(2)
@@ -106,6 +106,7 @@ def test_a_guest_that_joins_anothers_network_counts_apart_too(instance: Instance
     assert _owner(instance, "second") == 4 << 20
 
 
+@pytest.mark.kernel
 def test_no_account_of_the_host_owns_a_container(instance: Instance) -> None:
     """Its people would be root in there, with every capability."""
     nobody = next(
