@@ -14,7 +14,7 @@ from tests.harness import Instance, wait_for
 from tests.host.lifelab import Lab
 from virtlxc.driver.life.departed import Departed
 
-pytestmark = pytest.mark.kernel
+pytestmark = pytest.mark.host
 
 
 @pytest.fixture
@@ -34,6 +34,7 @@ def held(pid: int, namespace: str) -> int:
     return found
 
 
+@pytest.mark.kernel
 def test_a_destroyed_domain_leaves_its_namespace_to_the_daemon(lab: Lab) -> None:
     card = "<interface type='bridge'><source bridge='br7'/><target dev='vgone'/></interface>"
     ref = lab.define("gone", devices=card)

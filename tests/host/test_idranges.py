@@ -11,7 +11,7 @@ import pytest
 from tests.harness import Instance, wait_for
 from virtlxc.host.security import idmap, idranges
 
-pytestmark = pytest.mark.kernel
+pytestmark = pytest.mark.host
 RANGE = idmap.RANGE
 
 
@@ -41,6 +41,7 @@ def test_a_range_comes_back_with_its_guest_or_its_instance(folders: tuple[str, s
     assert idranges.take([], two, registry) == first
 
 
+@pytest.mark.kernel
 def test_ids_of_any_running_user_namespace_are_taken(folders: tuple[str, str, str]) -> None:
     registry, one, _ = folders
     free = idranges.take([], one, registry)
