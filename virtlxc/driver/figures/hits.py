@@ -35,8 +35,8 @@ def _processes(view: View) -> list[str]:
     group, _ = group_of(view, "pids")
     assert view.live is not None
     limit = view.live.container.pids_limit
-    refused = _refused_forks(group, limit or 0)
-    if not limit or not refused:
+    refused = _refused_forks(group, limit) if limit else 0
+    if not refused:
         return []
     return [
         f"its limit of {limit} processes was reached {refused} times (<virtlxc:pids limit=...>, or "
