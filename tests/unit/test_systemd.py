@@ -56,9 +56,12 @@ def test_a_move_that_changes_nothing_is_made_where_we_are(tmp_path: Path) -> Non
     places.write_text("4:memory:/other\n0::/system.slice/virtlxc.service\n")
     procs = tmp_path / "system.slice/virtlxc.service/cgroup.procs"
     procs.parent.mkdir(parents=True)
-    procs.touch()
+    procs.write_text(f"1\n{os.getpid()}\n")
     systemd.foresee_move(str(tmp_path), str(places))
-    assert procs.read_text() == "0"
+    assert procs.read_text().startswith("0")
+    procs.write_text("1\n")
+    systemd.foresee_move(str(tmp_path), str(places))
+    assert procs.read_text() == "1\n", "where we are not, nobody moves us"
 
 
 @pytest.mark.parametrize("text", ["", "4:memory:/\n", "0::/gone\n"])

@@ -8,6 +8,7 @@ https://systemd.io/CGROUP_DELEGATION, libvirt's names of machines.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 from string import ascii_letters, digits
 from typing import Any
@@ -16,7 +17,7 @@ from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.host import dbus
 from virtlxc.host.cgroup import layout
 from virtlxc.model.names import DEFAULT_PARTITION
-from virtlxc.runtime.disk import put
+from virtlxc.runtime.disk import put, read_text
 
 GUESTS_UNIT = "virtlxc-guests.service"
 
@@ -106,13 +107,15 @@ def foresee_move(mount: str, places: str = "/proc/self/cgroup") -> None:
 
     That is a grace period of RCU, 7 ms and more on an idle machine, unless another move was just
     before (cgroup_threadgroup_rwsem). Moving ourselves to where we are changes nothing, and asks
-    for it early. ``mount`` is cgroup2's; ``places`` says where we are. Returns when it is over,
-    whatever comes of it.
+    for it early; where another group than ours is mounted, nothing is done. ``mount`` is cgroup2's;
+    ``places`` says where we are. Returns when it is over, whatever comes of it.
     """
     with contextlib.suppress(OSError, StopIteration):
         with open(places, errors="replace", newline="\n") as file:
             own = next(line[3:].rstrip("\n") for line in file if line.startswith("0::"))
-        put(f"{mount}{own}/cgroup.procs", "0")
+        procs = f"{mount}{own}/cgroup.procs"
+        if str(os.getpid()) in read_text(procs).split():
+            put(procs, "0")
 
 
 def check_delegated(folder: str, unit: str, wanted: Iterable[str]) -> None:

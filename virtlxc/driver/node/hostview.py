@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from functools import partial
@@ -96,7 +97,9 @@ class HostView:
         """Begins, beside all else that a start does, what systemd would wait for."""
         if self.scope_leaf(domain) is not None:
             foresee = partial(systemd.foresee_move, self.facts.cgroup.mount)
-            threading.Thread(target=foresee, name="foresee", daemon=True).start()
+            # A start that cannot have one more thread goes on without.
+            with contextlib.suppress(RuntimeError):
+                threading.Thread(target=foresee, name="foresee", daemon=True).start()
 
     def make_scope(self, domain: Domain, controller: int, group: str) -> None:
         """Has systemd put the controller into its scope; ``group`` is the folder that this makes.
