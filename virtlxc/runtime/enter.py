@@ -38,6 +38,8 @@ _TIOCGPTPEER = 0x5441
 _TIOCSWINSZ = 0x5414
 _PTMX = (5, 2)
 _KINDS = ("user", "mnt", "uts", "ipc", "net", "cgroup", "pid")
+#: personality(2): the part that is an execution domain, not a flag.
+_PER_MASK = 0x00FF
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -277,10 +279,13 @@ def pid_of(pidfd: int) -> int:
 
 
 def personality_of(pid: int) -> int:
-    """What machine uname tells a process it is on, among other things; 0 is the kernel's own."""
+    """What machine uname tells a process it is on; 0 is the kernel's own.
+
+    Without the flags that init may have given itself: addresses stay random, whoever comes in.
+    """
     try:
         with open(f"/proc/{pid}/personality") as file:
-            return int(file.read(), 16)
+            return int(file.read(), 16) & _PER_MASK
     except OSError:
         return 0  # a kernel that hides it, or init is gone, which the next step tells
 
