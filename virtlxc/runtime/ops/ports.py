@@ -132,6 +132,9 @@ def _find(program: str, table: str, column: str, condition: str, vm: str) -> lis
     """A column of the rows that meet a condition and have that vm-id."""
     own = f"external_ids:vm-id={_quoted(vm)}"
     status, said = _run(program, ["--bare", f"--columns={column}", "find", table, condition, own])
+    if status < 0:
+        text = f"Open vSwitch's database did not answer within {_PATIENCE} s (restart ovsdb-server)"
+        raise StepError(0, "", text)
     if status:
         raise StepError(0, "", _mended(status, said, ""))
     return said.split()
