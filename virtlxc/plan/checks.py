@@ -20,9 +20,9 @@ from virtlxc.plan import (
     filesystem_checks,
     hostroot,
     lending,
-    mounts,
     network,
     nodes,
+    overlays,
     ports,
     proc,
     process,
@@ -460,8 +460,8 @@ def _warnings(scene: Scene) -> Iterator[str]:
         )
     if not scene.host.cgroup.device_program:
         yield cgroups.NO_DEVICE_RULES
-    if mounts.keeps_folders(scene):
-        yield mounts.KEEPS_FOLDERS
+    if overlays.keeps_folders(scene):
+        yield overlays.KEEPS_FOLDERS
     if proc.missed(scene):
         yield proc.WARNING
     for card in scene.domain.interfaces:
