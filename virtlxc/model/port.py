@@ -152,33 +152,14 @@ VIRTUALPORT = Table(
             served=(OPENVSWITCH,),
             note="acted on when openvswitch; others are for macvtap devices of virtual machines",
         ),
-        Value(
-            path="parameters/@managerid",
-            field="manager_id",
-            type=types.any_base(0xFF),
-            treatment=KEPT,
-            note=_OTHERS,
-        ),
-        Value(
-            path="parameters/@typeid",
-            field="type_id",
-            type=types.any_base(0xFFFFFF),
-            treatment=KEPT,
-            note=_OTHERS,
-        ),
-        Value(
-            path="parameters/@typeidversion",
-            field="type_id_version",
-            type=types.any_base(0xFF),
-            treatment=KEPT,
-            note=_OTHERS,
-        ),
-        Value(
-            path="parameters/@instanceid",
-            field="instance_id",
-            type=types.UUID,
-            treatment=KEPT,
-            note=_OTHERS,
+        *(
+            Value(path=f"parameters/@{name}", field=field, type=type, treatment=KEPT, note=_OTHERS)
+            for name, field, type in (
+                ("managerid", "manager_id", types.any_base(0xFF)),
+                ("typeid", "type_id", types.any_base(0xFFFFFF)),
+                ("typeidversion", "type_id_version", types.any_base(0xFF)),
+                ("instanceid", "instance_id", types.UUID),
+            )
         ),
         Value(path="parameters/@interfaceid", field="interface_id", type=types.UUID),
         Value(

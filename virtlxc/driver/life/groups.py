@@ -16,7 +16,7 @@ from virtlxc.driver import refusals
 from virtlxc.errors import Code, From, VirtlxcError
 from virtlxc.plan.steps import Group
 from virtlxc.runtime.disk import put
-from virtlxc.runtime.ops.cgroups import kill_tree, members, why_not
+from virtlxc.runtime.ops.cgroups import kill_tree, members, refused_cpuset
 
 FREEZE_SECONDS = 5.0
 
@@ -107,7 +107,7 @@ def write(group: Group, file: str, value: str) -> None:
     try:
         put(f"{group.mount}{group.path}/{file}", value)
     except OSError as error:
-        why = why_not(file, value, error)
+        why = refused_cpuset(file, value, error)
         if why is not None:
             raise VirtlxcError(f"{file}: {why}", Code.INVALID_ARG, From.CGROUP) from None
         raise _refused(f"set {file} to {value}", group, file, error) from None

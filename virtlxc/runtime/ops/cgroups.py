@@ -237,13 +237,13 @@ def write(
     except OSError as error:
         if optional:
             return
-        why = why_not(file, value, error)
+        why = refused_cpuset(file, value, error)
         if why is None:
             raise
         raise StepError(error.errno or 0, f"{mount}{path}/{file}", why) from None
 
 
-def why_not(file: str, value: str, error: OSError) -> str | None:
+def refused_cpuset(file: str, value: str, error: OSError) -> str | None:
     """A sentence for a cpuset that the host has not; None for every other refusal."""
     kind = _CPUSETS.get(file)
     if kind is None or error.errno not in (errno.ERANGE, errno.EINVAL):
