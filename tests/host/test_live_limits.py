@@ -172,6 +172,13 @@ def test_nodes_of_memory(lab: LimitLab, ref: Ref) -> None:
         Code.INVALID_ARG, "set", "NUMA", ref, CONFIG, ("numa_nodeset", STRING, "zero")
     )
     assert wrong == "invalid argument: Invalid nodeset of 'numatune': zero"
+    held = Path("/sys/devices/system/node/online").read_text().strip()
+    lacking = lab.refused(Code.INVALID_ARG, "set", "NUMA", ref, LIVE, ("numa_nodeset", STRING, "3"))
+    assert lacking.endswith(
+        f"cpuset.mems: memory nodes 3 are asked for, and this host has {held} (see nodeset= of"
+        " <numatune>)"
+    )
+    assert lab.cgroup(ref, "cpuset/cpuset.mems", "cpuset.mems").strip() == "0"
 
 
 def test_the_number_of_processors_and_their_time(lab: LimitLab) -> None:

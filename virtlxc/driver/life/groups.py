@@ -102,15 +102,16 @@ def read_table(group: Group, file: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
 
 
-def write(group: Group, file: str, value: str) -> None:
-    """Raises VirtlxcError (SYSTEM_ERROR) that names file and value."""
+def write(group: Group, file: str, value: str, asked: str | None = None) -> None:
+    """Raises VirtlxcError that names file and value, or what was ``asked`` for in its place."""
+    asked = value if asked is None else asked
     try:
         put(f"{group.mount}{group.path}/{file}", value)
     except OSError as error:
-        why = refused_cpuset(file, value, error)
+        why = refused_cpuset(file, asked, error)
         if why is not None:
             raise VirtlxcError(f"{file}: {why}", Code.INVALID_ARG, From.CGROUP) from None
-        raise _refused(f"set {file} to {value}", group, file, error) from None
+        raise _refused(f"set {file} to {asked}", group, file, error) from None
 
 
 def write_cpuset_v1(group: Group, file: str, value: str) -> None:
@@ -121,7 +122,7 @@ def write_cpuset_v1(group: Group, file: str, value: str) -> None:
     """
     folders = [Group(mount=group.mount, path=path) for path in tree(group)]
     for folder in folders:
-        write(folder, file, f"{read(folder, file) or value},{value}")
+        write(folder, file, f"{read(folder, file) or value},{value}", value)
     for folder in reversed(folders):
         write(folder, file, value)
 
