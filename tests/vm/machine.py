@@ -132,9 +132,16 @@ def boot_beside(tests: Sequence[str], machines: int, progress: Progress, timeout
         [test for test in tests if test.partition("::")[0] in files[number::machines]]
         for number in range(machines)
     ]
+    given_up = threading.Event()
     with ThreadPoolExecutor(machines) as pool:
-        run = partial(boot, progress=progress, timeout_s=timeout_s, size=LARGE)
-        runs = list(pool.map(run, filter(None, shares)))
+        run = partial(
+            boot, progress=progress, timeout_s=timeout_s, size=LARGE, given_up=given_up.is_set
+        )
+        try:
+            runs = list(pool.map(run, filter(None, shares)))
+        except BaseException:
+            given_up.set()
+            raise
     return Run(
         outcomes={test: outcome for run in runs for test, outcome in run.outcomes.items()},
         output="".join(run.output for run in runs),
@@ -144,10 +151,17 @@ def boot_beside(tests: Sequence[str], machines: int, progress: Progress, timeout
     )
 
 
-def boot(tests: Sequence[str], progress: Progress, timeout_s: float, size: Size = SMALL) -> Run:
+def boot(
+    tests: Sequence[str],
+    progress: Progress,
+    timeout_s: float,
+    size: Size = SMALL,
+    given_up: Callable[[], bool] = lambda: False,
+) -> Run:
     """Run ``tests`` (node ids) in one boot; ``progress`` gets a line now and then.
 
-    After ``timeout_s`` the machine is killed, and no result has come back.
+    After ``timeout_s``, or when it is ``given_up``, the machine is killed, and no result has come
+    back.
     """
     with tempfile.TemporaryDirectory(prefix="vm", dir="/tmp") as folder:
         results, scratch = Path(folder, "results"), Path(folder, "scratch")
@@ -165,7 +179,8 @@ def boot(tests: Sequence[str], progress: Progress, timeout_s: float, size: Size 
                 stderr=console,
                 env=_environment(qemu()),
             )
-            watch(machine, lambda: f"{_done(results)} of {len(tests)} tests", progress, timeout_s)
+            summary = partial(_progress, results, len(tests))
+            watch(machine, summary, progress, timeout_s, given_up)
         run = _collect(results, tests)
         run.seconds = time.monotonic() - began
         return run
@@ -231,15 +246,16 @@ def watch(
     summary: Callable[[], str],
     progress: Progress,
     timeout_s: float,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> None:
     """Wait for the machine's end; every half a minute ``progress`` gets the summary.
 
-    At the bound it is killed.
+    At the bound, or given up, it is killed.
     """
     began = told = time.monotonic()
     while machine.poll() is None:
         now = time.monotonic()
-        if now - began > timeout_s:
+        if now - began > timeout_s or given_up():
             machine.kill()
             machine.wait()
             return
@@ -249,8 +265,8 @@ def watch(
         time.sleep(0.2)
 
 
-def _done(results: Path) -> int:
-    return len({told["node"] for told in _told(results)})
+def _progress(results: Path, count: int) -> str:
+    return f"{len({told['node'] for told in _told(results)})} of {count} tests"
 
 
 def _told(results: Path) -> list[dict[str, str]]:
