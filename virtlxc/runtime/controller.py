@@ -84,7 +84,7 @@ class Controller:
     # --- identity -------------------------------------------------------------------------------
 
     def identity(self) -> bytes:
-        """The answer to HELLO."""
+        """The answer to HELLO and SUBSCRIBE."""
         return f'{{"ok":{{{self._identity},{self._status()}}}}}'.encode()
 
     def status(self) -> bytes:

@@ -30,6 +30,8 @@ FEATURES = (
 _MAX_CLIENTS = 64
 #: An amended boot half may be long; nobody but root can connect.
 _MAX_REQUEST = 1 << 20
+#: With it each new daemon begins, and mostly ends: taking it apart would be paid for by memory.
+_SUBSCRIBE = protocol.frame({"call": "SUBSCRIBE"})
 _HANGUP = select.POLLHUP | select.POLLERR | select.POLLNVAL
 INTENTS = ("destroy", "shutdown", "reboot")
 
@@ -255,9 +257,12 @@ class Service:
             self._arm_viewer(viewer)
 
     def _requests(self, client: Client, data: bytes) -> None:
-        if client.buffer is None:
-            client.buffer = protocol.FrameBuffer(_MAX_REQUEST)
         try:
+            if data == _SUBSCRIBE and client.buffer is None:
+                self.subscribe(client, {})
+                return
+            if client.buffer is None:
+                client.buffer = protocol.FrameBuffer(_MAX_REQUEST)
             for text in client.buffer.feed(data):
                 self._serve(client, text)
                 if client.viewer is not None:
@@ -302,7 +307,7 @@ class Service:
 
     def subscribe(self, client: Client, request: dict[str, Any]) -> None:
         client.subscribed = True
-        protocol.send_raw(client.sock, self.controller.status())
+        protocol.send_raw(client.sock, self.controller.identity())
 
     def console(self, client: Client, request: dict[str, Any]) -> None:
         console = self._console(request)
@@ -352,9 +357,10 @@ class Service:
         return self.consoles[number]
 
 
-#: The frozen protocol: call -> method. Fields: HELLO{proto, pidfd}; SUBSCRIBE (events follow);
-#: CONSOLE{tty} (a raw stream from then on); RESIZE{tty, rows, cols};
-#: INTENT{end: destroy|shutdown|reboot|null, kill}; AMEND{boot} (what the next boots perform).
+#: The frozen protocol: call -> method. Fields: HELLO{proto, pidfd}; SUBSCRIBE (answered like HELLO,
+#: by older controllers like STATUS; events follow); CONSOLE{tty} (a raw stream from then on);
+#: RESIZE{tty, rows, cols}; INTENT{end: destroy|shutdown|reboot|null, kill}; AMEND{boot} (what the
+#: next boots perform).
 CALLS = {
     "HELLO": Service.hello,
     "STATUS": Service.status,

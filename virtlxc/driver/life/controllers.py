@@ -62,6 +62,14 @@ def hello(sock: socket.socket) -> dict[str, Any]:
     return call(sock, "HELLO", proto=protocol.PROTO)
 
 
+def subscribe(sock: socket.socket) -> dict[str, Any]:
+    """Have it send its notices from now on; who it is and how it stands.
+
+    Older controllers say only how they stand: without "pid".
+    """
+    return call(sock, "SUBSCRIBE")
+
+
 def refused(name: str, error: Any) -> VirtlxcError:
     code = error.get("code") if isinstance(error, dict) else None
     text = error.get("text") if isinstance(error, dict) else str(error)

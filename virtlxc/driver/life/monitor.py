@@ -28,9 +28,7 @@ _log = logging.getLogger(__name__)
 Notice = dict[str, Any]
 GONE: Notice = {"event": "gone"}
 _READ = 65536
-_GREETING = protocol.frame({"call": "HELLO", "proto": protocol.PROTO}) + protocol.frame(
-    {"call": "SUBSCRIBE"}
-)
+_GREETING = protocol.frame({"call": "SUBSCRIBE"})
 
 
 class Watch:

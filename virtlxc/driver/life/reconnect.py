@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from dataclasses import replace
+from typing import Any
 
 from virtlxc import model
 from virtlxc.driver.change import changing
@@ -91,20 +93,33 @@ def _take(core: Core, found: View) -> None:
             endings.ended(core, entry, ticket, destroying=True)
             return
         folder = core.paths.domain_run(view.uuid)
-        _refresh(core, entry, view.run, folder)
+        notices = _greet(core, entry, view.run, folder)
         changing.take_over(core, entry)
-        core.monitor.watch(view.uuid, folder, view.run.controller)
+        core.monitor.watch(view.uuid, folder, view.run.controller, notices)
 
 
-def _refresh(core: Core, entry: Entry, run: Run, folder: str) -> None:
-    """Learns of boots that nobody saw; a controller that does not answer is watched all the same.
+def _greet(core: Core, entry: Entry, run: Run, folder: str) -> socket.socket | None:
+    """A connection that brings its notices, when it answers; learns of boots that nobody saw.
+
+    One that does not answer is watched all the same.
     """
+    sock = None
     try:
-        with controllers.connect(folder) as sock:
-            answer = controllers.hello(sock)
+        sock = controllers.connect(folder)
+        answer = controllers.subscribe(sock)
+        if "pid" not in answer:
+            with controllers.connect(folder) as another:
+                answer = controllers.hello(another)
     except (controllers.ControllerGone, VirtlxcError) as error:
         log.warning("domain '%s': its controller does not answer: %s", entry.view.name, error)
-        return
+        if sock is not None:
+            sock.close()
+        return None
+    _refresh(core, entry, run, answer)
+    return sock
+
+
+def _refresh(core: Core, entry: Entry, run: Run, answer: dict[str, Any]) -> None:
     who = (answer.get("pid"), answer.get("starttime"))
     if who != (run.controller.pid, run.controller.starttime):
         log.warning("domain '%s': another process answers at its socket", entry.view.name)
