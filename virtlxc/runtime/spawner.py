@@ -14,7 +14,7 @@ from os import close
 from . import change, controller, enter, lean, protocol, syscalls
 from .lean import signal
 from .protocol import Failed
-from .warm import warm_up
+from .warm import fill_holes, warm_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def main(fd: int) -> None:
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     gc.collect()
     syscalls.trim_heap()
+    fill_holes()
     gc.freeze()
     gc.disable()
     requests.send(b"ready")
