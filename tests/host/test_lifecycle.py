@@ -463,3 +463,23 @@ def test_limits_follow_live(lab: Lab, domain: Ref) -> None:
     with pytest.raises(VirtlxcError, match="out of range"):
         lab.call("DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS", dom=domain, flags=1,
                  params=[("vcpu_period", 4, 1)])  # fmt: skip
+
+
+def test_an_ignored_interface_takes_no_others_name(lab: Lab) -> None:
+    ref = lab.define("half-carded", devices="""
+        <interface type='user'><mac address='52:54:00:00:00:08'/></interface>
+        <interface type='ethernet'><mac address='52:54:00:00:00:09'/><target dev='vhalf'/>
+        <guest dev='lan0'/></interface>""")
+    virtlxc = lab.instance.virtlxc
+    try:
+        virtlxc("start", ref[0], "--ignore", "interface").ok()
+        rows = [line.split() for line in virtlxc("domiflist", ref[0]).ok().splitlines()[2:]]
+        assert [(row[0], row[-1]) for row in rows if row] == [
+            ("-", "52:54:00:00:00:08"), ("vhalf", "52:54:00:00:00:09"),
+        ]  # fmt: skip
+        assert "vhalf rx_bytes" in virtlxc("domifstat", ref[0], "vhalf").ok()
+        refused = virtlxc("domifstat", ref[0], "52:54:00:00:00:08")
+        assert "'52:54:00:00:00:08' is not a known interface" in refused.stderr
+        virtlxc("exec", ref[0], "--", "/bin/ip", "link", "show", "lan0").ok()
+    finally:
+        remove(lab, ref)

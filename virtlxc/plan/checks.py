@@ -267,8 +267,8 @@ def _shares(scene: Scene) -> None:
 
 
 def _cards(scene: Scene) -> None:
-    links = network.links(scene)
-    for card, (host, guest) in zip(network.cards(scene), links, strict=True):
+    cards = network.named_cards(scene)
+    for card, host, guest in cards:
         step = f"attach {guest} to its bridge"
         if card.type == "direct":
             device_checks.macvlan(scene, card, guest)
@@ -292,7 +292,7 @@ def _cards(scene: Scene) -> None:
                 raise scene.refuse(step, f"'{name}' cannot be the name of a link")
         if host in scene.start.links:
             raise scene.refuse(step, f"the host has a link '{host}' already", "change <target dev>")
-    names = [guest for _, guest in links] + [loan.name for loan in lending.loans(scene)]
+    names = [guest for _, _, guest in cards] + [loan.name for loan in lending.loans(scene)]
     for name in {name for name in names if names.count(name) > 1}:
         raise scene.refuse(
             f"make {name}",

@@ -21,21 +21,32 @@ _WITH_NS = "goes with the network namespace"
 def cards(scene: Scene) -> tuple[Interface, ...]:
     """Those of the domain's interfaces that can be made; others were refused, or are ignored."""
     return tuple(
-        ports.settled(scene, card) for card in scene.domain.interfaces if card.type in _TYPES
+        ports.settled(scene, card) for card in scene.domain.interfaces if _is_made(card)
     )
+
+
+def _is_made(card: Interface) -> bool:
+    return card.type in _TYPES
 
 
 def links(scene: Scene) -> tuple[tuple[str, str], ...]:
-    """(name on the host, name inside) of each card, in the domain's order.
+    """(name on the host, name inside) of each of the domain's interfaces, in its order.
 
-    A macvlan has no end on the host: its name there is ''.
+    A macvlan has no end on the host: its name there is ''. One that is ignored has no name at all.
     """
+    names = iter(named_cards(scene))
     return tuple(
-        (_host_name(scene, index, card), guest)
-        for index, (card, guest) in enumerate(
-            zip(cards(scene), guest_names(cards(scene)), strict=True)
-        )
+        next(names)[1:] if _is_made(card) else ("", "") for card in scene.domain.interfaces
     )
+
+
+def named_cards(scene: Scene) -> list[tuple[Interface, str, str]]:
+    """Each card that can be made, with its names on the host and inside."""
+    made = cards(scene)
+    return [
+        (card, _host_name(scene, index, card), guest)
+        for index, (card, guest) in enumerate(zip(made, guest_names(made), strict=True))
+    ]
 
 
 def guest_names(cards: tuple[Interface, ...]) -> list[str]:
@@ -82,7 +93,7 @@ def bridge_of(scene: Scene, card: Interface) -> str | None:
 
 
 def make(scene: Scene) -> Iterator[Step]:
-    for card, (host, guest) in zip(cards(scene), links(scene), strict=True):
+    for card, host, guest in named_cards(scene):
         if card.type == "direct":
             yield from _macvlan(scene, card, guest)
         else:
@@ -213,7 +224,7 @@ def configure(scene: Scene) -> Iterator[Step]:
         boot=True,
         kernel=_WITH_NS,
     )
-    for card, (_, guest) in zip(cards(scene), links(scene), strict=True):
+    for card, _, guest in named_cards(scene):
         yield from _dress(guest, card.ips, card.routes, up=card.link_state != "down")
     for loan in lending.loans(scene):
         yield from _dress(loan.name, loan.hostdev.ips, loan.hostdev.routes, up=True)
