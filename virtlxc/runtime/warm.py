@@ -54,25 +54,22 @@ def fill_holes() -> None:
     """Take the free blocks among what there is: what a fork makes then lies together.
 
     In a hole, an object dirties a page that is shared otherwise, and its pool's header as well. The
-    blocks are free memory of pages that are in use: a hundred KiB or two, once.
+    blocks are free memory among what is in use: some hundred KiB, once.
     """
     empty = sys.getsizeof(b"")
     for size in range(empty // _STEP * _STEP + _STEP, _LARGEST + 1, _STEP):
-        row: list[bytes] = []
-        taken = 0
-        while len(row) < _ROW and taken < _FILLING:
-            block = bytes(size - empty)
-            taken += size
-            if id(block) % _POOL == _POOL_HEADER:
-                _filled.extend(row)
-                row = [block]
-            elif row and id(block) == id(row[-1]) + size:
-                row.append(block)
+        row = last = taken = 0
+        while row < _ROW and taken < _FILLING:
+            _filled.append(bytes(size - empty))
+            at = id(_filled[-1])
+            if at % _POOL == _POOL_HEADER:
+                row = 1
             else:
-                _filled.extend([*row, block])
-                row = []
-        while row:
-            row.pop()  # so that the first one is the next to be given
+                row = row + 1 if row and at == last + size else 0
+            last = at
+            taken += size
+        for _ in range(row):
+            _filled.pop()  # so that the first one is the next to be given
 
 
 #: Steps that leave nothing: a file system and a clone that nobody attached.
