@@ -62,10 +62,8 @@ def fill_holes() -> None:
         while row < _ROW and taken < _FILLING:
             _filled.append(bytes(size - empty))
             at = id(_filled[-1])
-            if at % _POOL == _POOL_HEADER:
-                row = 1
-            else:
-                row = row + 1 if row and at == last + size else 0
+            follows = row and at == last + size
+            row = 1 if at % _POOL == _POOL_HEADER else row + 1 if follows else 0
             last = at
             taken += size
         for _ in range(row):
