@@ -100,6 +100,8 @@ def reporter(config: pytest.Config) -> Progress:
         with lock, capture.global_and_fixture_disabled():
             terminal.ensure_newline()
             terminal.write_line(line)
+            # Into a file or a pipe as well: these lines are for who waits.
+            terminal.flush()
 
     return progress
 
