@@ -6,14 +6,17 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 
 import pytest
 
+from benchmarks.measure import private_kib
 from tests.harness import Instance, wait_for
-from tests.host.lifelab import PAUSED, RUNNING, SHUTOFF, Lab, is_alive
+from tests.host.lifelab import PAUSED, RUNNING, SHUTOFF, Lab, Ref, is_alive
 from virtlxc.errors import Code, VirtlxcError
 
 pytestmark = pytest.mark.host
+SMALL_KIB = 717
 
 
 @pytest.fixture
@@ -143,17 +146,19 @@ def test_autostart_is_once_a_boot(lab: Lab) -> None:
     assert lab.state(ref)[0] == SHUTOFF
 
 
+def spawners(lab: Lab) -> list[int]:
+    return [
+        pid for pid, title in lab.instance.spaces.members().items() if "spawner" in title
+    ]
+
+
 def test_a_spawner_that_dies_is_replaced_and_nobody_else_dies(lab: Lab) -> None:
     first, second = lab.define("one"), lab.define("two")
     init = lab.start(first)[2]
 
-    def spawners() -> list[int]:
-        titles = lab.instance.spaces.members().items()
-        return [pid for pid, title in titles if "spawner" in title]
-
     # The performer of that start has the same title, and is just being ended.
-    wait_for("the one spawner", lambda: len(spawners()) == 1)
-    (spawner,) = spawners()
+    wait_for("the one spawner", lambda: len(spawners(lab)) == 1)
+    (spawner,) = spawners(lab)
     os.kill(spawner, signal.SIGKILL)
     wait_for("the spawner's end", lambda: not os.path.exists(f"/proc/{spawner}/exe"))
     assert lab.start(second)[2] > 0
@@ -181,3 +186,23 @@ def test_a_second_daemon_is_refused_by_name(lab: Lab) -> None:
     error = result.failed()
     assert f"process {lab.instance.daemon_pid} is the daemon of {lab.instance.root}" in error
     assert lab.instance.domains() == []
+
+
+def test_controllers_are_small_when_another_daemon_has_come(lab: Lab) -> None:
+    """Each one's own memory; docs/performance.md has what it consists of."""
+    refs = [lab.define(f"idle{number}") for number in range(3)]
+    for ref in refs:
+        lab.start(ref)
+        wait_for("its first words", partial(_has_spoken, lab, ref))
+    controllers = [lab.controller(ref) for ref in refs]
+    for pid in spawners(lab):
+        os.kill(pid, signal.SIGKILL)
+    again(lab, hard=True)
+    for ref in refs:
+        assert lab.state(ref) == (RUNNING, 1)
+    sizes = [private_kib(pid) for pid in controllers]
+    assert max(sizes) < SMALL_KIB, sizes
+
+
+def _has_spoken(lab: Lab, ref: Ref) -> bool:
+    return "activate" in lab.instance.virtlxc("logs", ref[0]).stdout

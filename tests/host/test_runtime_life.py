@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measure import private_kib
 from tests.controller_link import CallFailed, ControllerLink
 from tests.harness import wait_for
 from tests.runtime_plans import (
@@ -211,12 +212,6 @@ def test_an_idle_controller_is_small(spawner: Spawner, ground: Ground) -> None:
         link.subscribe()
         assert private_kib(pid) < SMALL_KIB
     destroy(ground, channel)
-
-
-def private_kib(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    sizes = {name: int(rest.split()[0]) for name, rest in (line.split(":") for line in fields)}
-    return sizes["Private_Clean"] + sizes["Private_Dirty"]
 
 
 def test_no_way_to_a_writable_program_of_the_host(spawner: Spawner, ground: Ground) -> None:

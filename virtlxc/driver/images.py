@@ -149,6 +149,9 @@ class Images:
         own = progress or Progress()
         try:
             ref, messages = self._make(name, chosen, wish, first_id, own, doing)
+        except BaseException:
+            self._give_back(first_id)
+            raise
         finally:
             del self._making[name]
             if progress is None:
@@ -184,8 +187,11 @@ class Images:
                         Code.OPERATION_INVALID,
                     )
                 self._domains.destroy(ref)
+            domain, _ = self._definition(ref.name)
             self._domains.undefine(ref)
             self._take_away(path)
+            if domain.idmap is not None and domain.idmap.uids:
+                self._give_back(domain.idmap.uids[0].target)
         return []
 
     def _check_free(self, name: str, wish: Wish, doing: str) -> None:
@@ -298,6 +304,12 @@ class Images:
                 f"{doing}: no range of {idmap.RANGE} host ids is free{mend if few else ''}"
             )
         return first
+
+    def _give_back(self, first: int) -> None:
+        """A note that stays would only be of a range too much: the next guest of ours takes it."""
+        if all(first != taken for taken, _ in self._taken_ids()):
+            with contextlib.suppress(OSError):
+                idranges.give_back(first, self._folder, self._registry)
 
     def _is_domain(self, name: str, uuid: str | None = None) -> bool:
         try:

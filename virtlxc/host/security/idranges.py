@@ -65,6 +65,16 @@ def take(
         return first
 
 
+def give_back(first: int, owner: str, registry: str = REGISTRY) -> None:
+    """Forget the note of a range that ``owner`` has taken: its guest has gone, or never came.
+
+    Raises OSError.
+    """
+    with _locked(registry), contextlib.suppress(FileNotFoundError):
+        if os.readlink(f"{registry}/{first}") == owner:
+            os.unlink(f"{registry}/{first}")
+
+
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
     # As the daemon makes it, whoever comes first.
