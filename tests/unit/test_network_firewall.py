@@ -146,6 +146,26 @@ def test_older_iptables() -> None:
     assert legacy(SAVED.replace("-A DOCKER-USER", mend + "-A DOCKER-USER", 1)) == []
 
 
+def test_older_iptables_mended_for_dhcp() -> None:
+    drops = SAVED.replace("DROP", "ACCEPT").replace(":INPUT ACCEPT", ":INPUT DROP")
+    (found,) = legacy(drops)
+    mend = found.partition("iptables -I ")[2].replace("INPUT", "-A INPUT", 1)
+    assert legacy(drops.replace("COMMIT", f"{mend}\nCOMMIT")) == []
+    assert len(legacy(drops.replace("COMMIT", f"{mend.replace('53,67', '53')}\nCOMMIT"))) == 1
+
+
+def test_what_nft_does_not_say_of_iptables_is_asked_of_it() -> None:
+    others = (chain("f", "forward", table="mine"), rule("f", XT, table="mine"))
+    own = (chain("FORWARD", "forward", "drop"), rule("FORWARD", oif("virbr0"), XT, ACCEPT))
+    assert not iptables.is_opaque({"nftables": [{"metainfo": {}}, *others, *own[:1]]})
+    listed = {"nftables": [{"metainfo": {}}, *others, *own]}
+    assert iptables.is_opaque(listed)
+    explained = iptables.explained(listed, SAVED)
+    assert explained["nftables"][:3] == listed["nftables"][:3]
+    assert explained["nftables"][3:] == iptables.ruleset(SAVED)["nftables"]
+    assert iptables.explained(listed, "# Table `filter' is incompatible") == listed
+
+
 def test_a_rule_of_the_administrators() -> None:
     found = warnings(chain("f", "forward"), rule("f", DROP))
     assert "a firewall rule (table ip filter, chain f)" in found[0]

@@ -274,7 +274,7 @@ def _read_rulesets() -> list[firewall.Ruleset]:
     listed = _said("nft", "-j", "list", "ruleset")
     if listed is not None:
         with contextlib.suppress(ValueError):
-            found.append(firewall.Ruleset(json.loads(listed)))
+            found.append(firewall.Ruleset(_in_full(json.loads(listed))))
     with contextlib.suppress(OSError):
         with open("/proc/thread-self/net/ip_tables_names", encoding="ascii") as file:
             used = "filter" in file.read().split()
@@ -284,6 +284,12 @@ def _read_rulesets() -> list[firewall.Ruleset]:
                 found.append(firewall.Ruleset(iptables.ruleset(saved)))
                 break
     return found
+
+
+def _in_full(listed: iptables.Json) -> iptables.Json:
+    """What nft lists, with what it keeps to itself about the rules of today's iptables."""
+    saved = _said("iptables-nft-save", "-t", "filter") if iptables.is_opaque(listed) else None
+    return listed if saved is None else iptables.explained(listed, saved)
 
 
 def _said(name: str, *arguments: str) -> str | None:

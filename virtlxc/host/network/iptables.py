@@ -1,4 +1,4 @@
-"""Rules of the older iptables, which nft does not list, in the form in which nft prints its own.
+"""Rules of iptables, which nft lists not at all or not in full, in the form of its own list.
 
 Source: iptables-save's output, iptables-extensions(8). Pure.
 """
@@ -34,6 +34,25 @@ def ruleset(saved: str) -> Json:
     return {"nftables": items}
 
 
+def is_opaque(listed: Json) -> bool:
+    """Whether rules in iptables' table have matches of which nft's list says only that they are
+    there: which states, which ports."""
+    rules = (item.get("rule", {}) for item in listed.get("nftables", ()) if _is_filter(item))
+    return any("xt" in expression for rule in rules for expression in rule.get("expr", ()))
+
+
+def explained(listed: Json, saved: str) -> Json:
+    """What nft lists, with iptables' table as ``iptables-nft-save`` prints it."""
+    own = ruleset(saved)["nftables"]
+    if not own:  # it prints nothing of a table that others have written to as well
+        return listed
+    return {"nftables": [item for item in listed["nftables"] if not _is_filter(item)] + own}
+
+
+def _is_filter(item: Json) -> bool:
+    return any((one.get("family"), one.get("table")) == ("ip", "filter") for one in item.values())
+
+
 def _chain(name: str, policy: str) -> Json:
     chain: Json = {"family": "ip", "table": "filter", "name": name}
     if name in HOOKS:
@@ -63,7 +82,7 @@ def _rule(words: list[str]) -> list[Json]:
 
 
 # Modules whose own words say all that they match.
-MODULES = ("conntrack", "state", "tcp", "udp", "comment")
+MODULES = ("conntrack", "state", "tcp", "udp", "multiport", "comment")
 
 LEFT: dict[str, Json] = {
     "-i": {"meta": {"key": "iifname"}},
@@ -72,6 +91,7 @@ LEFT: dict[str, Json] = {
     "--ctstate": {"ct": {"key": "state"}},
     "--state": {"ct": {"key": "state"}},
     "--dport": {"payload": {"protocol": "th", "field": "dport"}},
+    "--dports": {"payload": {"protocol": "th", "field": "dport"}},
     "--comment": {"comment": {}},
 }
 
@@ -82,7 +102,7 @@ def _match(op: str, left: Json, value: str) -> Json:
     if "ct" in left:
         right: Any = [name.lower() for name in value.split(",")]
     elif "payload" in left:
-        right = int(value) if value.isdigit() else {"range": value}
+        right = [int(one) if one.isdigit() else {"range": one} for one in value.split(",")]
     else:
         right = value[:-1] + "*" if value.endswith("+") else value
     return {"match": {"op": op, "left": left, "right": right}}
