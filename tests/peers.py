@@ -52,6 +52,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "volumes": ("btrfs-progs", "qemu-utils"),
     "images": ("qemu-utils", "qemu-system-common"),
     "openvswitch": ("openvswitch-switch",),
+    "iptables": ("iptables",),
 }
 # On a merged-/usr system these are links, whatever a package's archive says.
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64")

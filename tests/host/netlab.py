@@ -52,20 +52,36 @@ def run(*argv: str, input: str | None = None) -> str:
 
 
 class Peer:
-    """A namespace tied to the test's own by a veth pair: ``eth0`` inside, ``name`` outside."""
+    """A namespace tied by a veth pair to ``host``, or to the test's own: ``eth0`` inside, ``name``
+    outside."""
 
-    def __init__(self, name: str, *, bridge: str | None = None, mac: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        bridge: str | None = None,
+        mac: str | None = None,
+        host: Namespaces | None = None,
+    ) -> None:
         self.name = name
         self.spaces = Namespaces()
+        self._host = host
         address = ["address", mac] if mac else []
-        ip(
+        self.ip(
             *("link", "add", name, "type", "veth"),
             *("peer", "name", "eth0", *address, "netns", str(self.spaces.pid)),
         )
         if bridge:
-            ip("link", "set", name, "master", bridge)
-        ip("link", "set", name, "up")
+            self.ip("link", "set", name, "master", bridge)
+        self.ip("link", "set", name, "up")
         self.run("ip", "link", "set", "eth0", "up").ok()
+
+    def ip(self, *arguments: str) -> None:
+        """``ip ARGUMENTS`` outside."""
+        if self._host is None:
+            ip(*arguments)
+        else:
+            self._host.run("ip", *arguments).ok()
 
     def run(self, *argv: str, timeout: float = 60) -> Result:
         return self.spaces.run(*argv, timeout=timeout)

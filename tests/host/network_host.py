@@ -9,11 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.host.netlab import Peer, ip, own_network, run
+from tests.namespaces import Namespaces
 from virtlxc.driver.events import Event, EventBus, NetworkLifecycle
 from virtlxc.driver.named import NamedRef
 from virtlxc.driver.network.networks import Networks
 from virtlxc.host.network import process
 from virtlxc.paths import Paths
+
+
+def uplink(host: Namespaces | None = None) -> Peer:
+    """The outside of a host, or of the test's own namespace: 203.0.113.2, behind 203.0.113.1."""
+    peer = Peer("uplink", host=host)
+    peer.ip("addr", "add", "203.0.113.1/24", "dev", "uplink")
+    peer.ip("route", "add", "default", "via", "203.0.113.2")
+    peer.run("ip", "addr", "add", "203.0.113.2/24", "dev", "eth0").ok()
+    return peer
 
 
 class Host:
@@ -44,11 +54,8 @@ class Host:
 
     def outside(self) -> Peer:
         """A world behind the host's uplink: 203.0.113.2, which knows no way back to guests."""
-        peer = Peer("uplink")
+        peer = uplink()
         self.peers.append(peer)
-        ip("addr", "add", "203.0.113.1/24", "dev", "uplink")
-        ip("route", "add", "default", "via", "203.0.113.2")
-        peer.run("ip", "addr", "add", "203.0.113.2/24", "dev", "eth0").ok()
         return peer
 
     @property
