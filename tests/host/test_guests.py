@@ -3,12 +3,15 @@ stopped, deleted. As a user sees it, through the command."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from tests.harness import Instance, wait_for
+from tests.host.faultlab import id_ranges
 
 pytestmark = pytest.mark.host
 
@@ -53,6 +56,54 @@ def test_from_nothing_to_a_shell_and_back(instance: Instance) -> None:
     assert "test" not in instance.virtlxc("list", "--all").ok()
     assert list((Path(instance.paths.lib) / "guests").iterdir()) == []
     instance.virtlxc("net-destroy", "default").ok()
+
+
+LAB = """<network><name>lab</name><forward mode='nat'/><bridge stp='off' delay='0'/>
+<ip address='10.89.0.1' prefix='24'><dhcp><range start='10.89.0.2' end='10.89.0.99'/></dhcp></ip>
+</network>"""
+
+
+def kept(instance: Instance) -> set[str]:
+    """All that a guest may leave: files, groups, links, mounts, and notes of its ids."""
+    return {
+        *(
+            str(path)
+            for folder in ("etc", "run", "var/lib")
+            for path in (instance.root / folder).rglob("*")
+        ),
+        *map(str, instance.cgroups()),
+        *(f"link {name}" for name in instance.links()),
+        *(f"mount {point}" for point in instance.spaces.mounts_below(instance.root)),
+        *(f"ids {note}" for note in id_ranges(instance)),
+    }
+
+
+def test_what_new_is_told_is_so_and_delete_leaves_nothing(instance: Instance) -> None:
+    instance.virtlxc("net-define", instance.write("lab.xml", LAB)).ok()
+    instance.virtlxc("net-start", "lab").ok()
+    before = kept(instance)
+    mac = "52:54:00:0a:0b:0c"
+    instance.virtlxc(
+        *("new", "db1", "--template", "busybox", "--network", "lab", "--mac", mac),
+        *("--memory", "96M", "--start"),
+    ).ok()
+    inside = instance.virtlxc("exec", "db1", "--", "ip", "link", "show", "eth0").ok()
+    assert f"link/ether {mac}" in inside
+    bridge = instance.virtlxc("net-info", "lab").ok().rpartition("Bridge:")[2].strip()
+    (port,) = json.loads(instance.run("ip", "-j", "link", "show", "master", bridge).ok())
+    beyond = instance.virtlxc("exec", "db1", "--", "cat", "/sys/class/net/eth0/iflink").ok()
+    assert beyond == f"{port['ifindex']}\n", "the port of the bridge is the other end of its card"
+    assert lease_of(instance, "db1").startswith("10.89.0.")
+    files = [("memory.limit_in_bytes",), ("payload", "memory.max")]
+    found = [group.joinpath(*file) for group in instance.cgroups() for file in files]
+    assert [file.read_text() for file in found if file.exists()] == [f"{96 << 20}\n"]
+    assert any(one.startswith("ids ") for one in kept(instance))
+    assert "running" in instance.virtlxc("delete", "db1").failed()
+    instance.virtlxc("delete", "db1", "--force").ok()
+    with contextlib.suppress(AssertionError):
+        wait_for("nothing of it", lambda: kept(instance) == before, 10)
+    assert sorted(kept(instance) ^ before) == []
+    instance.virtlxc("net-destroy", "lab").ok()
 
 
 def test_two_guests_reach_each_other_by_name(instance: Instance) -> None:

@@ -91,6 +91,10 @@ class Place:
     def names(self) -> list[str]:
         return sorted(os.listdir(self.guests))
 
+    def ids(self) -> list[str]:
+        """The notes of ranges that are in use."""
+        return os.listdir(f"{self.paths.root}/ids")
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
@@ -198,6 +202,7 @@ def test_a_failed_build_leaves_nothing(place: Place, monkeypatch: pytest.MonkeyP
     with pytest.raises(VirtlxcError, match=r"cannot make 'g': write .*etc/passwd: File exists"):
         place.new()
     assert place.names() == [] and place.domains.defined == {}
+    assert place.ids() == []
 
 
 def _folders() -> tuple[tuple[str, int], ...]:
@@ -210,7 +215,7 @@ def test_a_failed_define_leaves_nothing(place: Place) -> None:
     place.domains.refuse = "define"
     with pytest.raises(VirtlxcError, match="no space left"):
         place.new()
-    assert place.names() == []
+    assert place.names() == [] and place.ids() == []
 
 
 def test_a_failed_start_says_that_the_guest_is_there(place: Place) -> None:
@@ -273,8 +278,9 @@ def test_delete_refuses_a_running_one(place: Place) -> None:
 
 def test_delete_by_force_ends_it_first(place: Place) -> None:
     place.new(start=1)
+    assert len(place.ids()) == 1
     place.images.delete(place.domains.lookup_name("g"), {"force": 1})
-    assert place.names() == [] and place.domains.running == set()
+    assert place.names() == [] and place.domains.running == set() and place.ids() == []
 
 
 def test_next_daemon_removes_what_never_was_whole(place: Place) -> None:
