@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,14 @@ def still() -> Iterator[Instance]:
     made.close()
 
 
+def hide(instance: Instance, program: str) -> None:
+    path = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    assert path is not None
+    instance.run("mount", "--bind", "/dev/null", str(Path(path).resolve())).ok()
+
+
 def test_no_dnsmasq(still: Instance) -> None:
-    dnsmasq = shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin")
-    assert dnsmasq is not None
-    still.run("mount", "--bind", "/dev/null", str(Path(dnsmasq).resolve())).ok()
+    hide(still, "dnsmasq")
     still.start_daemon()
     still.busybox("rootfs")
     card = CARD.format(type="network", mac="52:54:00:00:00:01", source="default")
@@ -45,6 +50,33 @@ def test_no_dnsmasq(still: Instance) -> None:
         "error: cannot start domain 'bad': attach its interfaces: cannot start network 'default':"
         f" DHCP and DNS: {cause}"
     )
+
+
+def test_a_bridge_needs_neither_dnsmasq_nor_nft(still: Instance) -> None:
+    for program in ("dnsmasq", "nft"):
+        hide(still, program)
+    still.start_daemon()
+    still.busybox("rootfs")
+    bridge = still.bridge("br0", "10.9.0.1/24")
+    mac = "52:54:00:00:00:01"
+    card = CARD.format(type="bridge", mac=mac, source=bridge)
+    card = card.replace("</interface>", "<ip address='10.9.0.2' prefix='24'/></interface>")
+    still.define(document(devices=card).replace("{root}", str(still.root)))
+    still.virtlxc("start", "bad").ok()
+    ports = json.loads(still.run("ip", "-j", "link", "show", "master", bridge).ok())
+    (cards,) = still.virtlxc("domiflist", "bad").ok().splitlines()[2:-1]
+    assert cards.split() == [ports[0]["ifname"], "bridge", bridge, "-", mac]
+    assert len(ports) == 1
+    still.run("busybox", "ping", "-c", "1", "-W", "5", "10.9.0.2").ok()
+    assert mac in still.run("ip", "neighbour", "show", "10.9.0.2").ok()
+    # What needs them says so, beside a domain that runs.
+    assert refuse(still, lambda: still.virtlxc("net-start", "default")) == (
+        "error: Failed to start network default\n"
+        "error: cannot start network 'default': firewall rules: there is no program 'nft' (install"
+        " it: apt install nftables, dnf install nftables, zypper install nftables, apk add"
+        " nftables)\n"
+    )
+    still.virtlxc("destroy", "bad").ok()
 
 
 def test_a_hidden_cgroup2(still: Instance) -> None:
