@@ -137,7 +137,8 @@ say ram "$(df -k /ram | tail -1)"
     assert said["data"].startswith("of the host") and "Read-only" in said["data"]
     assert said["bound"] == "/bin2/sh"
     assert "1024" in said["ram"]
-    assert (said["uid"], said["pwd"], said["forward"]) == ("1000", "/tmp", "1")
+    assert (said["uid"], said["gids"]) == ("1000", "1001")
+    assert (said["pwd"], said["forward"]) == ("/tmp", "1")
     assert int(said["bounding"], 16) == 1 and int(said["effective"], 16) == 0
     assert said["console"] == "1000:5"
 
@@ -150,7 +151,9 @@ def test_shared_namespaces_with_and_without_user_namespace(ground: Ground) -> No
         (ground.folder / "console.log").unlink(missing_ok=True)
         if mapped is not None:
             give_to(ground.root, SHIFT)
-        said, _ = ground.run(ground.domain(interfaces=(), shares=shares, idmap=mapped))
+        more = 'say ipc "$(readlink /proc/self/ns/ipc)"\n'
+        said, _ = ground.run(ground.domain(more=more, interfaces=(), shares=shares, idmap=mapped))
+        assert said["ipc"] == os.readlink("/proc/self/ns/ipc")
         assert said["links"] == "br0 lo"
         assert said["host"] == os.uname().nodename
         assert said["uid"] == "0"

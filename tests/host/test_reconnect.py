@@ -14,6 +14,7 @@ from benchmarks.measure import private_kib
 from tests.harness import Instance, wait_for
 from tests.host.lifelab import PAUSED, RUNNING, SHUTOFF, Lab, Ref, is_alive
 from virtlxc.errors import Code, VirtlxcError
+from virtlxc.runtime.protocol import start_time
 
 pytestmark = pytest.mark.host
 SMALL_KIB = 717
@@ -43,10 +44,11 @@ def test_domains_outlive_the_daemon(lab: Lab, hard: bool) -> None:
     lab.call("DOMAIN_SET_AUTOSTART", dom=ref, autostart=1)
     os.unlink(lab.instance.paths.run + "/autostarted")
     before = lab.start(ref)[2]
+    began = start_time(before)
     controller = lab.controller(ref)
     lab.console(ref, b"line 3")
     again(lab, hard=hard)
-    assert lab.id(ref) == before
+    assert lab.id(ref) == before and start_time(before) == began
     assert lab.state(ref) == (RUNNING, 1)
     assert lab.controller(ref) == controller
     seen = lab.console(ref, b"line 12")

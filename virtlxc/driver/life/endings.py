@@ -68,7 +68,7 @@ def ended(core: Core, entry: Entry, ticket: Ticket, *, destroying: bool = False)
     )
     clean(core, view)
     entry.owner = None
-    stopped = view.stopped(ending.reason, ending.status, ending.state)
+    stopped = view.stopped(ending.state_reason, ending.status, ending.state)
     restarts = ending.action == exits.RESTART and not core.host_ends
     keeps = restarts or ending.state == State.CRASHED
     if keeps:

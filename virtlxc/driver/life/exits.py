@@ -47,6 +47,11 @@ class Ending:
     def state(self) -> int:
         return State.CRASHED if self.action == PRESERVE and self.crashed else State.SHUTOFF
 
+    @property
+    def state_reason(self) -> int:
+        """``reason``, or that of the state CRASHED, which has reasons of its own."""
+        return Reason.CRASHED_UNKNOWN if self.state == State.CRASHED else self.reason
+
 
 def judge(
     report: Mapping[str, Any] | None,
