@@ -183,7 +183,7 @@ def boot(
             )
             summary = partial(_progress, results, len(tests))
             watch(machine, summary, progress, timeout_s, given_up)
-        run = _collect(results, tests)
+        run = collect(results, tests)
         run.seconds = time.monotonic() - began
         return run
 
@@ -277,7 +277,8 @@ def _told(results: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def _collect(results: Path, tests: Sequence[str]) -> Run:
+def collect(results: Path, tests: Sequence[str]) -> Run:
+    """What is in the folder that came back; a test without a line in the report has no outcome."""
     run = Run(
         output=read(results / "output.txt"),
         console=read(results / "console.txt"),
