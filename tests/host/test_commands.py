@@ -212,6 +212,50 @@ def test_the_version_of_our_own_daemon(lab: Lab) -> None:
     assert re.search(r"^Running against daemon: \d+\.\d+\.\d+$", said, re.MULTILINE), said
 
 
+def test_a_shared_ipc_namespace_is_the_other_s_for_exec_too(lab: Lab, box: str) -> None:
+    virtlxc = lab.instance.virtlxc
+    name = lab.define("sharer", init="/init", more="""
+        <lxc:namespace xmlns:lxc='http://libvirt.org/schemas/domain/lxc/1.0'>
+        <lxc:shareipc type='name' value='box'/></lxc:namespace>""")[0]
+    lab.script(name, "exec sleep 1000\n")
+    try:
+        virtlxc("start", box).ok()
+        virtlxc("start", name).ok()
+        own, theirs = (
+            {kind: os.readlink(f"/proc/{pid_of(lab, one)}/ns/{kind}") for kind in ("ipc", "uts")}
+            for one in (name, box)
+        )
+        assert own["ipc"] == theirs["ipc"] != os.readlink("/proc/self/ns/ipc")
+        assert own["uts"] != theirs["uts"]
+        entered = virtlxc("exec", name, "--", "readlink", "/proc/self/ns/ipc").ok().strip()
+        assert entered == theirs["ipc"]
+    finally:
+        virtlxc("destroy", name)
+        virtlxc("undefine", name)
+
+
+def test_a_clock_s_timer_is_a_node_inside_or_refused(lab: Lab) -> None:
+    """Which of the two depends on the host: many machines have no such device."""
+    virtlxc = lab.instance.virtlxc
+    for timer, host in (("rtc", "/dev/rtc0"), ("hpet", "/dev/hpet")):
+        name = lab.define(f"timed-{timer}", more=f"""
+            <clock offset='localtime'><timer name='{timer}' present='yes'/></clock>""")[0]
+        try:
+            ran = virtlxc("start", name)
+            if os.path.exists(host):
+                assert ran.code == 0, str(ran)
+                number = os.stat(host).st_rdev
+                wanted = f"{os.major(number):x}:{os.minor(number):x}"
+                look = virtlxc("exec", name, "--", "stat", "-c", "%t:%T", f"/dev/{timer}")
+                assert look.ok().strip() == wanted
+            else:
+                assert f"the host has no {host}, which <clock> asks for" in ran.failed()
+                assert lab.instance.cgroups() == []
+        finally:
+            virtlxc("destroy", name)
+            virtlxc("undefine", name)
+
+
 def test_two_commands_at_once_start_one_daemon() -> None:
     instance = Instance(start=False)
     try:
@@ -219,9 +263,12 @@ def test_two_commands_at_once_start_one_daemon() -> None:
         refused = instance.virtlxc("list", user=65534).failed()
         assert "error: " in refused and not Path(instance.paths.lock).exists(), refused
         said: list[str] = []
+        codes: list[int] = []
 
         def ask() -> None:
-            said.append(instance.virtlxc("list", "--name", SECRET="of the caller").stderr)
+            ran = instance.virtlxc("list", "--name", SECRET="of the caller")
+            codes.append(ran.code)
+            said.append(ran.stderr)
 
         threads = [threading.Thread(target=ask) for _ in range(2)]
         for thread in threads:
@@ -229,7 +276,7 @@ def test_two_commands_at_once_start_one_daemon() -> None:
         for thread in threads:
             thread.join()
         started = [text for text in said if "the daemon was not running: started it" in text]
-        assert len(started) == 1, said
+        assert (len(started), codes) == (1, [0, 0]), said
         pid = int(Path(instance.paths.lock).read_text())
         assert f"(pid {pid}," in started[0]
         assert os.getsid(pid) == pid
