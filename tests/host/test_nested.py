@@ -132,7 +132,6 @@ def test_it_has_the_network_of_the_guest(nest: Nest) -> None:
     nest.virtlxc("net-destroy", "default").ok()
 
 
-@pytest.mark.kernel
 def test_without_a_map_it_runs_as_the_guests_root(nest: Nest) -> None:
     nest.define(BOX.format(name="same", idmap="", more="")).ok()
     nest.virtlxc("start", "same").ok()
@@ -263,7 +262,6 @@ def test_a_guest_that_hands_controllers_down_is_entered_and_rebooted(instance: I
     found.stop()
 
 
-@pytest.mark.kernel
 def test_processes_leave_the_top_that_hands_controllers_down(tmp_path: Path) -> None:
     """The kernel wants that of every group but the hierarchy's own top."""
     mount = next(m for m in cgroup_mounts() if (m / "cgroup.procs").exists() and _is_v2(m))

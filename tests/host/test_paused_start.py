@@ -68,8 +68,9 @@ def instruction(pid: int) -> int:
     return int(words[-1], 16) if len(words) > 2 else 0
 
 
-@pytest.mark.kernel
-@pytest.mark.parametrize("user", ["", "<inituser>+77</inituser>"])
+@pytest.mark.parametrize(
+    "user", [pytest.param("", marks=pytest.mark.kernel), "<inituser>+77</inituser>"]
+)
 def test_init_stands_before_its_first_instruction(lab: Lab, user: str) -> None:
     """The program is executed, and its program counter is where its file says that it begins."""
     other = Lab(lab.instance)

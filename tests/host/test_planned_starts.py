@@ -78,7 +78,6 @@ def test_an_idmapped_root(ground: Ground) -> None:
     assert (ground.root / "made").stat().st_uid == 0, "the guest's root writes as the folder's"
 
 
-@pytest.mark.kernel
 def test_the_hosts_programs_without_its_data(ground: Ground) -> None:
     secret = Path("/var/lib/virtlxc-test-secret")
     secret.write_text("data of the host")

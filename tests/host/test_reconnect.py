@@ -36,8 +36,10 @@ def again(lab: Lab, *, hard: bool = True) -> None:
     lab.connect()
 
 
-@pytest.mark.kernel
-@pytest.mark.parametrize("hard", [True, False], ids=["killed", "stopped"])
+@pytest.mark.parametrize(
+    "hard",
+    [pytest.param(True, id="killed", marks=pytest.mark.kernel), pytest.param(False, id="stopped")],
+)
 def test_domains_outlive_the_daemon(lab: Lab, hard: bool) -> None:
     ref = lab.define("web1", init="/init")
     lab.script("web1", "n=0; while :; do echo line $n; n=$((n+1)); sleep 0.1; done\n")

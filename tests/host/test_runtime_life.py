@@ -83,9 +83,15 @@ def links(spawner: Spawner) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("userns", [False, True])
-@pytest.mark.parametrize("two_forks", [False, True])
-@pytest.mark.kernel
+@pytest.mark.parametrize(
+    ("two_forks", "userns"),
+    [
+        pytest.param(False, False, marks=pytest.mark.kernel),
+        (False, True),
+        (True, False),
+        pytest.param(True, True, marks=pytest.mark.kernel),
+    ],
+)
 def test_start_and_exit(spawner: Spawner, ground: Ground, userns: bool, two_forks: bool) -> None:
     init = ground.script(
         "/init.sh",
