@@ -93,12 +93,12 @@ def _take(core: Core, found: View) -> None:
             endings.ended(core, entry, ticket, destroying=True)
             return
         folder = core.paths.domain_run(view.uuid)
-        notices = _greet(core, entry, view.run, folder)
+        notices = _subscribe(core, entry, view.run, folder)
         changing.take_over(core, entry)
         core.monitor.watch(view.uuid, folder, view.run.controller, notices)
 
 
-def _greet(core: Core, entry: Entry, run: Run, folder: str) -> socket.socket | None:
+def _subscribe(core: Core, entry: Entry, run: Run, folder: str) -> socket.socket | None:
     """A connection that brings its notices, when it answers; learns of boots that nobody saw.
 
     One that does not answer is watched all the same.
