@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests import host_state
-from tests.harness import IN_MACHINE, Instance, host_facts
+from tests.harness import IN_MACHINE, MEMORY_TAKES_IDMAPS, Instance, host_facts
 
 BEFORE = pytest.StashKey[dict[str, set[str]]]()
 ON_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
@@ -62,6 +62,10 @@ NEEDS: dict[str, Need] = {
     "vlans": Need(
         _keeps_vlans_apart,
         "needs a kernel whose bridges keep VLANs apart (CONFIG_BRIDGE_VLAN_FILTERING)",
+    ),
+    "idmapped": Need(
+        lambda: MEMORY_TAKES_IDMAPS or not IN_MACHINE,
+        "needs idmapped mounts where everything lies in memory (Linux 6.3)",
     ),
     "usb": Need(lambda: IN_MACHINE, "needs a USB device to pull out, as the virtual machine has"),
     "v2": Need(

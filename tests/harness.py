@@ -28,6 +28,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 # In the virtual machine Python is 11 to 29 times slower, so the bounds of tests stretch.
 IN_MACHINE = Path("/run/virtlxc-vm").exists()
 PATIENCE = 15.0 if IN_MACHINE else 1.0
+# The kernel's tmpfs does from 6.3 on.
+MEMORY_TAKES_IDMAPS = tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 3)
 DAEMON_READY_S = 20.0
 T = TypeVar("T")
 
@@ -218,14 +220,18 @@ class Instance:
     def _mounts(self) -> list[str]:
         return [p for p in self.spaces.mounts_below(self.root) if p not in self.own_mounts]
 
+    def id_ranges(self) -> list[str]:
+        """The first ids of the ranges that the host's notes say guests of this instance have."""
+        return sorted(note.name for note in _id_notes(self.root))
+
     def memory_folder(self, name: str) -> Path:
         """A folder below the instance's root that takes idmapped mounts; its path.
 
-        In memory, where the kernel's tmpfs takes them (from 6.3 on).
+        In memory, where the kernel's tmpfs takes them.
         """
         path = self.root / name
         path.mkdir()
-        if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 3):
+        if not MEMORY_TAKES_IDMAPS:
             return path
         self.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(path)).ok()
         self.own_mounts.add(str(path))
@@ -336,12 +342,17 @@ def _is_uuid(name: str) -> bool:
 def _forget_ids(root: Path) -> None:
     """Drop the host's notes of an instance that is gone; another instance would do so as well."""
     with contextlib.suppress(FileNotFoundError):
-        for note in Path(idranges.REGISTRY).iterdir():
-            if str(note.readlink()).startswith(f"{root}/"):
-                note.unlink(missing_ok=True)
+        for note in _id_notes(root):
+            note.unlink(missing_ok=True)
         for folder in (idranges.REGISTRY, os.path.dirname(idranges.REGISTRY)):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
+
+
+def _id_notes(root: Path) -> list[Path]:
+    notes = Path(idranges.REGISTRY)
+    found = [*notes.iterdir()] if notes.exists() else []
+    return [note for note in found if str(note.readlink()).startswith(f"{root}/")]
 
 
 def _remove_cgroup(cgroup: Path) -> None:

@@ -16,7 +16,6 @@ from tests import rootfs
 from tests.harness import PATIENCE, Instance, cgroup_mounts, wait_for
 from tests.host.lifelab import Lab, Ref
 from virtlxc.errors import VirtlxcError
-from virtlxc.host.security import idranges
 
 SHIFT = 1_000_000
 MISSING = "/nowhere/to be found"
@@ -179,7 +178,7 @@ class FaultLab(Lab):
             "process": children(self.spawner()),
             "file": sorted(str(p) for p in run.rglob("*") if "/net" not in str(p)),
             "descriptor": descriptors(instance.daemon_pid),
-            "id range": id_ranges(instance),
+            "id range": instance.id_ranges(),
         }
 
     def spawner(self) -> int:
@@ -299,11 +298,3 @@ def descriptors(pid: int) -> list[str]:
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-
-
-def id_ranges(instance: Instance) -> list[str]:
-    """The host's notes of ranges that guests of the instance have."""
-    notes = Path(idranges.REGISTRY)
-    found = [*notes.iterdir()] if notes.exists() else []
-    own = [note for note in found if str(note.readlink()).startswith(f"{instance.root}/")]
-    return sorted(note.name for note in own)

@@ -8,7 +8,6 @@ import pytest
 
 from tests.harness import Instance
 from tests.host.badlab import furnish, refuse
-from tests.host.faultlab import id_ranges
 
 pytestmark = pytest.mark.host
 
@@ -85,13 +84,13 @@ def test_new_on_a_full_disk(still: Instance) -> None:
         )
         assert still.run("ls", "-A", guests).ok() == ""
         assert still.domains("--all") == []
-        assert id_ranges(still) == []
+        assert still.id_ranges() == []
     finally:
         still.run("umount", guests).ok()
     still.virtlxc("new", "box", "--template", "busybox").ok()
-    assert len(id_ranges(still)) == 1
+    assert len(still.id_ranges()) == 1
     still.virtlxc("delete", "box").ok()
-    assert id_ranges(still) == []
+    assert still.id_ranges() == []
 
 
 def test_new_that_does_not_start(instance: Instance) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Instance, wait_for
-from tests.host.faultlab import id_ranges
 
 pytestmark = pytest.mark.host
 
@@ -74,7 +73,7 @@ def kept(instance: Instance) -> set[str]:
         *map(str, instance.cgroups()),
         *(f"link {name}" for name in instance.links()),
         *(f"mount {point}" for point in instance.spaces.mounts_below(instance.root)),
-        *(f"ids {note}" for note in id_ranges(instance)),
+        *(f"ids {note}" for note in instance.id_ranges()),
     }
 
 

@@ -215,7 +215,7 @@ def test_an_idle_controller_is_small(spawner: Spawner, ground: Ground) -> None:
     pid = channel.controller()["pid"]
     assert private_kib(pid) < SMALL_KIB
     with ControllerLink(str(ground.run / "sock")) as link:
-        link.subscribe()
+        assert link.subscribe()["pid"] == pid
         assert private_kib(pid) < SMALL_KIB
     destroy(ground, channel)
 
