@@ -45,7 +45,6 @@ def nest() -> Iterator[Nest]:
         instance.close()
 
 
-@pytest.mark.kernel
 def test_a_guest_of_a_guest_lives_and_leaves_nothing(nest: Nest) -> None:
     _lives_and_leaves_nothing(nest)
 
